@@ -1,0 +1,59 @@
+# imapd. `make` builds ./imapd; `make check` tests it; `make run` shows it.
+#
+#   make DEV=1	-Werror and the strict set      make SAN=1	ASan + UBSan
+#
+# Objects of each kind of build have a directory of their own, so that the
+# plain and the sanitised program can stand side by side.
+
+PREFIX = /usr/local
+CC = gcc
+OPT = -O2 -g
+
+WARN = -Wall -Wextra
+STRICT = -Werror -Wshadow -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wwrite-strings -Wpointer-arith -Wundef -Wvla \
+	-Wcast-qual -Wold-style-definition -Wredundant-decls
+# Ever on: what exploits need is taken away before they are found.
+HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
+	-D_FORTIFY_SOURCE=2 -fno-common
+LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+
+O = obj
+BIN = imapd
+ifdef SAN
+O = obj-san
+BIN = $(O)/imapd
+OPT = -O1 -g -fno-omit-frame-pointer
+HARDEN = -fsanitize=address,undefined -fno-sanitize-recover=all
+LDHARDEN = -fsanitize=address,undefined
+endif
+ifdef DEV
+WARN += $(STRICT)
+endif
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) -I. -Ilib \
+	-MMD -MP $(CFLAGS)
+
+LIB = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard lib/*.c)))
+TOP = $(patsubst %.c,$(O)/%.o,$(sort $(filter-out imapd.c,$(wildcard *.c))))
+
+.PHONY: all
+all: $(BIN)
+
+$(BIN): $(O)/imapd.o $(TOP) $(LIB)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
+$(O)/tests/%: $(O)/tests/%.o $(TOP) $(LIB)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+
+.PHONY: clean
+clean:
+	@rm -rf obj obj-san imapd demo
+
+.SECONDARY:
+-include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d)

@@ -1,0 +1,215 @@
+/*
+ * io.c - buffered bytes between us and the client. The only file that reads
+ * from or writes to the client's descriptors. Waits in poll(2), so that a
+ * deadline and a signal flag end every wait; the descriptors themselves may
+ * be blocking, and may be a file, a pipe, a terminal or a socket.
+ */
+#include "io.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void
+io_init(struct io *io, int rfd, int wfd, const volatile sig_atomic_t *stop)
+{
+	struct stat st;
+
+	memset(io, 0, offsetof(struct io, in));
+	io->rfd = rfd;
+	io->wfd = wfd;
+	io->stop = stop;
+	io->in_file = fstat(rfd, &st) == 0 && S_ISREG(st.st_mode);
+	io->out_socket = fstat(wfd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+void
+io_deadline(struct io *io, int seconds)
+{
+	io->deadline = seconds == 0 ? 0 : now() + (int64_t)seconds * 1000;
+}
+
+/*
+ * Waits until fd is ready or the deadline (0: none) passes: 0 or an IO_
+ * code. Signals are let in only inside ppoll(2), so that none slips in
+ * between the look at the flag and the wait.
+ */
+static int
+await(struct io *io, int fd, short events, int64_t deadline)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	struct timespec left;
+	sigset_t all, old;
+	int64_t ms;
+	int r, code = 0;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	do {
+		r = 0;
+		ms = deadline == 0 ? 0 : deadline - now();
+		if (io->stop != NULL && *io->stop)
+			code = IO_SIGNAL;
+		else if (ms < 0)
+			code = IO_TIMEOUT;
+		else {
+			left.tv_sec = ms / 1000;
+			left.tv_nsec = ms % 1000 * 1000000;
+			r = ppoll(&pfd, 1, deadline == 0 ? NULL : &left,
+			    &old);
+			if (r < 0 && errno != EINTR)
+				code = IO_FAIL;
+		}
+	} while (r <= 0 && code == 0);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return code;
+}
+
+int
+io_fill(struct io *io)
+{
+	ssize_t n;
+	int r;
+
+	if (io->ended)
+		return io->ended;
+	io_flush(io);
+	io->in_at = io->in_n = 0;
+	do {
+		r = await(io, io->rfd, POLLIN, io->deadline);
+		if (r != 0)
+			return io->ended = r;
+		n = read(io->rfd, io->in, sizeof(io->in));
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	if (n <= 0)
+		return io->ended = n == 0 ? IO_EOF : IO_FAIL;
+	io->in_n = (size_t)n;
+	return 0;
+}
+
+int
+io_read(struct io *io, char *to, size_t n)
+{
+	size_t have;
+	int r;
+
+	while (n > 0) {
+		if (io->in_at == io->in_n && (r = io_fill(io)) != 0)
+			return r;
+		have = io->in_n - io->in_at;
+		if (have > n)
+			have = n;
+		memcpy(to, io->in + io->in_at, have);
+		io->in_at += have;
+		to += have;
+		n -= have;
+	}
+	return 0;
+}
+
+int
+io_skip(struct io *io, uint64_t n)
+{
+	size_t have;
+	int r;
+
+	while (n > 0) {
+		if (io->in_at == io->in_n && (r = io_fill(io)) != 0)
+			return r;
+		have = io->in_n - io->in_at;
+		if (have > n)
+			have = (size_t)n;
+		io->in_at += have;
+		n -= have;
+	}
+	return 0;
+}
+
+bool
+io_ready(struct io *io)
+{
+	struct pollfd pfd = { .fd = io->rfd, .events = POLLIN };
+
+	return io->in_at < io->in_n ||
+	    (!io->ended && poll(&pfd, 1, 0) > 0);
+}
+
+/*
+ * One write that can not block for ever: to a socket without waiting, to
+ * anything else plainly, since a signal ends that.
+ */
+static ssize_t
+write_some(struct io *io, const char *p, size_t n)
+{
+	if (io->out_socket)
+		return send(io->wfd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return write(io->wfd, p, n);
+}
+
+/* A client that takes nothing for COMMAND_TIMEOUT is gone. */
+static void
+put(struct io *io, const char *p, size_t n)
+{
+	ssize_t done;
+	int r = 0;
+
+	while (n > 0 && !io->gone) {
+		done = write_some(io, p, n);
+		if (done >= 0) {
+			p += done;
+			n -= (size_t)done;
+			continue;
+		}
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			r = await(io, io->wfd, POLLOUT,
+			    now() + COMMAND_TIMEOUT * 1000);
+		else if (errno != EINTR)
+			r = IO_FAIL;
+		if (r != 0 || (io->stop != NULL && *io->stop))
+			io->gone = true;
+	}
+}
+
+void
+io_flush(struct io *io)
+{
+	put(io, io->out, io->out_n);
+	io->out_n = 0;
+}
+
+void
+io_write(struct io *io, struct str s)
+{
+	if (s.n == 0 || io->gone)
+		return;
+	if (s.n > sizeof(io->out) - io->out_n)
+		io_flush(io);
+	if (s.n >= sizeof(io->out)) {
+		put(io, s.p, s.n);
+		return;
+	}
+	memcpy(io->out + io->out_n, s.p, s.n);
+	io->out_n += s.n;
+}
+
+char *
+io_room(struct io *io, size_t n)
+{
+	if (n > sizeof(io->out) - io->out_n)
+		io_flush(io);
+	return io->out + io->out_n;
+}

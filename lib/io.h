@@ -1,0 +1,86 @@
+/*
+ * io.h - the one connection: buffered input and output over two
+ * descriptors, with deadlines. Only io.c reads or writes the client.
+ * Output is flushed before any wait for input, so nothing is ever held back
+ * from a client that waits for it.
+ */
+#ifndef IO_H
+#define IO_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "params.h"
+#include "str.h"
+
+/* What reading returns instead of a byte; each is final. */
+enum {
+	IO_EOF = -1,		/* end of input */
+	IO_TIMEOUT = -2,	/* the deadline passed */
+	IO_FAIL = -3,		/* read failed, or the client stopped reading */
+	IO_SIGNAL = -4,		/* SIGTERM, SIGHUP: *io.stop was set */
+};
+
+struct io {
+	int rfd;
+	int wfd;
+	int64_t deadline;	/* monotonic milliseconds, 0 is none */
+	int ended;		/* 0, or the IO_ code that ended reading */
+	bool gone;		/* writing failed: the client is not there */
+	bool in_file;		/* input is a regular file */
+	bool out_socket;
+	const volatile sig_atomic_t *stop;	/* a signal handler's flag, or NULL */
+	size_t in_at, in_n;
+	size_t out_n;
+	char in[IO_IN_BYTES];
+	char out[IO_OUT_BYTES];
+};
+
+void	io_init(struct io *io, int rfd, int wfd,
+	    const volatile sig_atomic_t *stop);
+/* Every later wait ends `seconds` from now at the latest; 0: no limit. */
+void	io_deadline(struct io *io, int seconds);
+
+/* Refills the input; 0 when there is at least one byte, else an IO_ code. */
+int	io_fill(struct io *io);
+
+/* The next byte without taking it, or an IO_ code. */
+static inline int
+io_peek(struct io *io)
+{
+	int r;
+
+	if (io->in_at == io->in_n && (r = io_fill(io)) != 0)
+		return r;
+	return (unsigned char)io->in[io->in_at];
+}
+
+/* Takes the byte that io_peek just showed. */
+static inline void
+io_take(struct io *io)
+{
+	io->in_at++;
+}
+
+/* Reads exactly n bytes; 0 or an IO_ code. */
+int	io_read(struct io *io, char *to, size_t n);
+/* Reads and forgets exactly n bytes; 0 or an IO_ code. */
+int	io_skip(struct io *io, uint64_t n);
+/* True when a byte can be taken without waiting. */
+bool	io_ready(struct io *io);
+
+/*
+ * Adds bytes to the output. Failure is remembered in io->gone and makes
+ * all later output silent: no caller need check, the session loop does.
+ */
+void	io_write(struct io *io, struct str s);
+void	io_flush(struct io *io);
+/*
+ * Room for at least n (<= IO_OUT_BYTES) bytes of output, to be filled by the
+ * caller, who then adds what it wrote to io->out_n.
+ */
+char	*io_room(struct io *io, size_t n);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * params.h - every limit, with its reason. A limit that is exceeded gives
+ * the client a clear NO or BAD with a response code; none is silent.
+ */
+#ifndef PARAMS_H
+#define PARAMS_H
+
+#define IMAPD_NAME	"imapd"
+#define IMAPD_VERSION	"0.1"
+
+enum {
+	/*
+	 * A command line without its literals. Mail programs that choose
+	 * long lines by capability send up to 8 KiB; UW took 64 KiB.
+	 */
+	LINE_MAX_BYTES = 65536,
+	TAG_MAX_BYTES = 64,
+
+	/* One literal of a command other than APPEND, and before login. */
+	LITERAL_MAX_BYTES = 65536,
+	LITERAL_MAX_PREAUTH = 4096,
+	/* All literals of one command together: bounds a command's memory. */
+	LITERALS_MAX_BYTES = 1048576,
+	/*
+	 * A LITERAL+ that is too big is read and thrown away up to this
+	 * size; a bigger one ends the connection (RFC 7888 section 4).
+	 */
+	LITERAL_DRAIN_BYTES = 67108864,
+
+	/* Nested parentheses and NOT/OR in one command. */
+	NEST_MAX = 100,
+	/* Bad commands in a row before we hang up. */
+	BAD_MAX = 20,
+	BAD_MAX_PREAUTH = 3,
+
+	/* MIME caps; what lies beyond is shown as one opaque part. */
+	MIME_DEPTH_MAX = 100,
+	MIME_PARTS_MAX = 10000,
+	MIME_PARAMS_MAX = 128,
+
+	/* Mailbox names on the wire; longer ones are refused. */
+	NAME_MAX_BYTES = 1024,
+	/* Directory levels that LIST descends. */
+	LIST_DEPTH_MAX = 20,
+
+	/* UW-imapd's own limits on keywords, kept for file compatibility. */
+	KEYWORDS_MAX = 30,
+	KEYWORD_MAX_BYTES = 50,
+
+	/* One output write, one input read. */
+	IO_OUT_BYTES = 65536,
+	IO_IN_BYTES = 16384,
+
+	/* Block of the mailbox scan, and of read-ahead while fetching. */
+	MBOX_BLOCK_BYTES = 1048576,
+	/* A message up to this size is copied into memory, else to a file. */
+	MBOX_MEMORY_BYTES = 67108864,
+	/* Header fields beyond this belong to the body. */
+	HEADER_MAX_BYTES = 1073741824,
+
+	/* Seconds: autologout (RFC 3501 5.4), rest of a begun command. */
+	IDLE_TIMEOUT = 1800,
+	COMMAND_TIMEOUT = 300,
+	LOGIN_TIMEOUT = 180,
+	/* Seconds that a command waits for a mailbox lock. */
+	LOCK_TIMEOUT = 30,
+};
+
+#endif

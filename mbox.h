@@ -1,0 +1,102 @@
+/*
+ * mbox.h - an mbox file as a list of messages: finding them, keeping up
+ * with what others do to the file, and handing out their bytes. Knows no
+ * IMAP. Every byte handed out was copied under the read lock, after the
+ * place was verified to hold the message meant (mbox.md 5.3).
+ */
+#ifndef MBOX_H
+#define MBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "lib/date.h"
+#include "lib/err.h"
+#include "lib/flags.h"
+#include "lib/hash.h"
+#include "lib/str.h"
+
+/* One message, 64 bytes. Offsets are of the file. */
+struct msg {
+	int64_t start;		/* of the From_ line */
+	int64_t end;		/* of the body: frozen at first sight */
+	uint64_t size;		/* RFC822.SIZE: visible, in CRLF */
+	uint64_t hash;		/* stable hash (meta.h) */
+	int64_t date;		/* internal date */
+	uint32_t head;		/* bytes of header, with empty line */
+	uint32_t uid;
+	uint32_t keywords;	/* bits of mbox->keywords */
+	uint16_t from;		/* bytes of the From_ line, with EOL */
+	int16_t zone;		/* of date, minutes east */
+	uint8_t flags;		/* FLAG_ bits, FLAG_RECENT included */
+	uint8_t bits;		/* private */
+	uint16_t pad;
+};
+
+/* What makes a file state (mbox.md 5.2). */
+struct mbox_state {
+	dev_t dev;
+	ino_t ino;
+	int64_t size;
+	struct timespec mtime;
+	struct timespec ctime;
+	bool racy;		/* too young to be trusted once more */
+};
+
+struct mbox {
+	char *path;
+	bool inbox;		/* opens whatever the file looks like */
+	int fd;			/* -1: there is no file; then it is empty */
+	struct mbox_state state;
+	struct msg *msgs;	/* in IMAP order, uid rising */
+	uint32_t n;
+	uint32_t room;
+	uint32_t uidvalidity;
+	uint32_t uidnext;
+	bool sticky;		/* UIDs last beyond this session */
+	struct keywords keywords;
+	struct mbox_private *own;
+};
+
+/*
+ * Opens and scans. path must be resolved already (folder_path). A missing
+ * INBOX is an empty one. On failure *out is NULL: E_NOENT, E_PERM,
+ * E_NOTMBOX, E_INUSE, E_IO. mbox_close frees.
+ */
+enum err	mbox_open(struct mbox **out, const char *path, bool inbox,
+		    struct why *why);
+void		mbox_close(struct mbox *mbox);
+
+/*
+ * Looks whether the file has changed and takes over what has: afterwards
+ * msgs is what the file holds; a message that stayed kept its uid. Sets
+ * *changed (when not NULL). On failure the list is what it was.
+ */
+enum err	mbox_sync(struct mbox *mbox, bool *changed, struct why *why);
+
+/* Index in msgs, or -1. */
+int64_t		mbox_find(const struct mbox *mbox, uint32_t uid);
+
+/*
+ * The bytes of the message with this uid, as a client may see them (without
+ * metadata fields), valid until the next call on this mbox. body may be
+ * NULL: then only the header is read. May sync, so indexes and struct msg
+ * pointers taken before are void; E_GONE when the message left.
+ */
+struct mbox_text {
+	struct str header;	/* with its empty line */
+	struct str body;
+	struct str whole;	/* both; header alone when body was NULL */
+};
+enum err	mbox_text(struct mbox *mbox, uint32_t uid, bool body,
+		    struct mbox_text *out, struct why *why);
+
+/* Tells the order of coming calls so that reading ahead pays; the largest
+ * window is given back by mbox_rest, called at the end of a command. */
+void		mbox_rest(struct mbox *mbox);
+
+void		msg_date(const struct msg *msg, struct date *out);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * parse.h - the IMAP grammar over io, byte-accurate and blocking: one
+ * function per rule of RFC 3501 section 9. Strings have lengths and live in
+ * the parser's pool. Nothing here touches a mailbox.
+ *
+ * Every function returns 0, or -1 after it has noted the fault in the
+ * parser; the caller just returns R_BAD and command.c does the rest.
+ */
+#ifndef PARSE_H
+#define PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/io.h"
+#include "lib/mem.h"
+#include "lib/set.h"
+#include "lib/str.h"
+
+enum parse_fault {
+	PARSE_FINE,
+	PARSE_SYNTAX,		/* tagged BAD */
+	PARSE_TOO_BIG,		/* tagged NO [TOOBIG] or BAD */
+	PARSE_FATAL,		/* can not go on: BYE */
+	PARSE_ENDED,		/* end of input, deadline, signal (io->ended) */
+};
+
+struct parser {
+	struct io *io;
+	struct pool *pool;
+	uint32_t literal_max;	/* one literal */
+	uint32_t literals_left;	/* all that this command may still hold */
+	uint32_t line_left;	/* bytes of line that may still come */
+	unsigned depth;		/* parentheses open now */
+	bool at_end;		/* the line end has been taken */
+	enum parse_fault fault;
+	const char *why;	/* our words, for the BAD */
+	char tail[24];		/* last bytes taken, for parse_resync */
+	unsigned tail_n;
+};
+
+void	parse_begin(struct parser *p, struct io *io, struct pool *pool,
+	    uint32_t literal_max);
+/* Notes a fault in words ("Missing argument") and returns -1. */
+int	parse_bad(struct parser *p, const char *why);
+
+/* The next byte of the line without taking it; '\n' at a line end (LF or
+ * CRLF), -1 on any fault. */
+int	parse_peek(struct parser *p);
+
+int	parse_tag(struct parser *p, struct str *tag);
+int	parse_space(struct parser *p);
+int	parse_char(struct parser *p, char c);
+/* True, and c is taken, when c is next. */
+bool	parse_if(struct parser *p, char c);
+/* CRLF or LF; anything else is "Argument given when none expected". */
+int	parse_end(struct parser *p);
+
+int	parse_atom(struct parser *p, struct str *out);
+/* A run of letters, digits, "." and "-": command and item names. */
+int	parse_word(struct parser *p, struct str *out);
+int	parse_string(struct parser *p, struct str *out);
+int	parse_astring(struct parser *p, struct str *out);
+/* out->p == NULL for NIL. */
+int	parse_nstring(struct parser *p, struct str *out);
+int	parse_number(struct parser *p, uint32_t *out);
+int	parse_nz_number(struct parser *p, uint32_t *out);
+int	parse_set(struct parser *p, struct set *out);
+/* Quoted or bare date of SEARCH; days since 1970. */
+int	parse_date(struct parser *p, int64_t *day);
+/* astring, not empty, NAME_MAX_BYTES at most; INBOX in any case becomes
+ * "INBOX". */
+int	parse_mailbox(struct parser *p, struct str *out);
+/* list-mailbox: an atom that may hold "%" "*" "]", or a string. */
+int	parse_list_mailbox(struct parser *p, struct str *out);
+
+/* "(" and ")", counted against NEST_MAX. */
+int	parse_open(struct parser *p);
+int	parse_close(struct parser *p);
+
+/*
+ * After a fault: swallows the rest of the line and every non-synchronising
+ * literal announced in it, so that the next byte begins a command. -1 when
+ * that can not be done (p->fault then says PARSE_FATAL or PARSE_ENDED).
+ */
+int	parse_resync(struct parser *p);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * session.h - the session struct: what one connection knows. Only floors 5
+ * and 6 look inside; command.c passes it through.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <stdbool.h>
+
+#include "command.h"
+#include "folder.h"
+#include "mbox.h"
+#include "reply.h"
+#include "view.h"
+#include "lib/io.h"
+#include "lib/mem.h"
+
+struct options {
+	const char *inbox;	/* template: %u user, ~ home; NULL default */
+	const char *mail_dir;
+	int idle_timeout;	/* seconds */
+};
+
+struct session {
+	struct io io;
+	struct reply reply;
+	struct pool *pool;	/* one command's memory */
+	enum state state;
+	const struct options *options;
+	const char *user;	/* NULL before login */
+	const char *host;	/* our name, for greeting and goodbye */
+	struct folders folders;
+	/* The selected mailbox, when state is STATE_SELECTED. */
+	struct mbox *mbox;
+	struct view view;
+	bool readonly;
+	unsigned bad;		/* bad commands in a row */
+};
+
+/* Greets, serves until LOGOUT or the end of input, and returns the exit
+ * status: 0 after LOGOUT, else 1. */
+int	session_run(struct session *s);
+
+/* "IMAP4rev1 ..." for this state, without "CAPABILITY ". */
+void	session_capabilities(struct session *s);
+/* Leaves the selected mailbox, if any. */
+void	session_unselect(struct session *s);
+
+#define COMMAND(name)							\
+	enum result name(struct session *, struct parser *,		\
+	    struct outcome *, bool)
+
+/* cmd_any.c */
+COMMAND(cmd_capability);
+COMMAND(cmd_noop);
+COMMAND(cmd_logout);
+COMMAND(cmd_id);
+COMMAND(cmd_namespace);
+/* cmd_folder.c */
+COMMAND(cmd_select);
+COMMAND(cmd_examine);
+COMMAND(cmd_status);
+COMMAND(cmd_close);
+COMMAND(cmd_unselect);
+COMMAND(cmd_check);
+COMMAND(cmd_list);
+COMMAND(cmd_lsub);
+/* cmd_message.c */
+COMMAND(cmd_fetch);
+COMMAND(cmd_search);
+
+#endif
