@@ -15,6 +15,9 @@
 
 struct session;
 
+/* access(2)'s, which comes with <signal.h> and is of no use here. */
+#undef R_OK
+
 enum result {
 	R_OK,
 	R_NO,
@@ -62,5 +65,14 @@ struct command {
 /* The row of that name (any case), or NULL. */
 const struct command	*command_find(const struct command *table, size_t n,
 			    struct str name);
+
+/*
+ * The tagged line: outcome's words, for R_BAD else the parser's, else the
+ * usual ones ("NOOP completed"). An empty tag gives "*". name may be NULL
+ * when o->text is set or the result is R_BAD; p may be NULL.
+ */
+void	command_tagged(struct reply *r, struct str tag, const char *name,
+	    bool uid, enum result result, const struct outcome *o,
+	    const struct parser *p);
 
 #endif

@@ -63,7 +63,6 @@ int	fetch_parse(struct parser *p, struct fetch_plan *plan);
  */
 enum result	fetch_run(const struct fetch_plan *plan, struct mbox *mbox,
 		    struct view *view, struct reply *reply,
-		    struct pool *pool, const struct set *set, bool uid,
-		    struct outcome *o);
+		    const struct set *set, bool uid, struct outcome *o);
 
 #endif

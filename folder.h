@@ -17,11 +17,16 @@
 
 struct folders {
 	char *home;		/* resolved, no slash at its end */
+	char *given;		/* the same as it was given to us */
 	char *root;		/* home or home/mail-dir, resolved */
-	char *inbox;		/* path of the INBOX file */
+	char *subdir;		/* mail-dir as given, or "" */
+	char *inbox;		/* path of the INBOX file, resolved */
 };
 
-/* home must be a directory. mail_dir may be NULL. E_* with why. */
+/*
+ * home must be a directory. mail_dir may be NULL; it is a path below home.
+ * inbox is an absolute path. E_* with why. folder_free is due either way.
+ */
 enum err	folder_init(struct folders *f, const char *home,
 		    const char *mail_dir, const char *inbox,
 		    struct why *why);
@@ -35,7 +40,8 @@ struct folder {
 /*
  * The file behind a name. E_NAME for a forbidden name, E_NOENT when there
  * is nothing (out->path then is where it would be), E_NOTMBOX for what is
- * no regular mbox file, E_PERM for what leads out of the tree.
+ * no regular mbox file, E_PERM for what leads out of the tree. INBOX is
+ * E_OK even when its file is missing.
  */
 enum err	folder_path(const struct folders *f, struct str name,
 		    struct folder *out, struct why *why);
@@ -47,10 +53,14 @@ enum {
 	FOLDER_HASNOCHILDREN = 8,
 };
 
-/* Called for each name in order; the name is borrowed. */
+/* Called for each name in order of its bytes; the name is borrowed. */
 typedef void folder_show(void *ctx, struct str name, unsigned attributes);
 
-/* LIST: reference and pattern as the client gave them (RFC 3501 6.3.8). */
+/*
+ * LIST: reference and pattern as the client gave them (RFC 3501 6.3.8); the
+ * empty pattern is the caller's. Nothing is shown unless all is: a list
+ * that lacks a directory would make clients forget what they hold of it.
+ */
 enum err	folder_list(const struct folders *f, struct pool *pool,
 		    struct str reference, struct str pattern,
 		    folder_show *show, void *ctx, struct why *why);

@@ -32,7 +32,6 @@ struct msg {
 	int16_t zone;		/* of date, minutes east */
 	uint8_t flags;		/* FLAG_ bits, FLAG_RECENT included */
 	uint8_t bits;		/* private */
-	uint16_t pad;
 };
 
 /* What makes a file state (mbox.md 5.2). */
@@ -57,13 +56,16 @@ struct mbox {
 	uint32_t uidnext;
 	bool sticky;		/* UIDs last beyond this session */
 	struct keywords keywords;
+	/* Where a message too big for memory is copied to, unlinked; NULL:
+	 * nowhere. Set by the caller, who keeps it. */
+	const char *spool;
 	struct mbox_private *own;
 };
 
 /*
  * Opens and scans. path must be resolved already (folder_path). A missing
  * INBOX is an empty one. On failure *out is NULL: E_NOENT, E_PERM,
- * E_NOTMBOX, E_INUSE, E_IO. mbox_close frees.
+ * E_NOTMBOX, E_INUSE, E_IO. mbox_close frees; NULL is fine.
  */
 enum err	mbox_open(struct mbox **out, const char *path, bool inbox,
 		    struct why *why);
@@ -75,6 +77,8 @@ void		mbox_close(struct mbox *mbox);
  * *changed (when not NULL). On failure the list is what it was.
  */
 enum err	mbox_sync(struct mbox *mbox, bool *changed, struct why *why);
+/* The same after reading the whole file, whatever its times say: CHECK. */
+enum err	mbox_verify(struct mbox *mbox, bool *changed, struct why *why);
 
 /* Index in msgs, or -1. */
 int64_t		mbox_find(const struct mbox *mbox, uint32_t uid);
@@ -93,8 +97,7 @@ struct mbox_text {
 enum err	mbox_text(struct mbox *mbox, uint32_t uid, bool body,
 		    struct mbox_text *out, struct why *why);
 
-/* Tells the order of coming calls so that reading ahead pays; the largest
- * window is given back by mbox_rest, called at the end of a command. */
+/* Ends a command's reading: gives back what a big message took. */
 void		mbox_rest(struct mbox *mbox);
 
 void		msg_date(const struct msg *msg, struct date *out);

@@ -20,7 +20,7 @@
 enum parse_fault {
 	PARSE_FINE,
 	PARSE_SYNTAX,		/* tagged BAD */
-	PARSE_TOO_BIG,		/* tagged NO [TOOBIG] or BAD */
+	PARSE_TOO_BIG,		/* tagged BAD too; code says what it was */
 	PARSE_FATAL,		/* can not go on: BYE */
 	PARSE_ENDED,		/* end of input, deadline, signal (io->ended) */
 };
@@ -31,12 +31,16 @@ struct parser {
 	uint32_t literal_max;	/* one literal */
 	uint32_t literals_left;	/* all that this command may still hold */
 	uint32_t line_left;	/* bytes of line that may still come */
+	uint32_t drain_left;	/* bytes that may still be thrown away */
 	unsigned depth;		/* parentheses open now */
 	bool at_end;		/* the line end has been taken */
 	enum parse_fault fault;
-	const char *why;	/* our words, for the BAD */
-	char tail[24];		/* last bytes taken, for parse_resync */
-	unsigned tail_n;
+	const char *why;	/* our words, for the BAD or BYE */
+	const char *code;	/* "TOOBIG", "LIMIT" or NULL, likewise */
+
+	/* Private: whether the bytes taken last announce a literal. */
+	unsigned announce;
+	uint64_t announced;	/* its size so far, at most UINT64_MAX */
 };
 
 void	parse_begin(struct parser *p, struct io *io, struct pool *pool,

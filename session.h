@@ -1,11 +1,9 @@
 /*
  * session.h - the session struct: what one connection knows. Only floors 5
- * and 6 look inside; command.c passes it through.
+ * and 6 look inside; the lower ones pass it through.
  */
 #ifndef SESSION_H
 #define SESSION_H
-
-#include <stdbool.h>
 
 #include "command.h"
 #include "folder.h"
@@ -18,7 +16,7 @@
 struct options {
 	const char *inbox;	/* template: %u user, ~ home; NULL default */
 	const char *mail_dir;
-	int idle_timeout;	/* seconds */
+	int idle_timeout;	/* seconds, 0: never */
 };
 
 struct session {
@@ -29,11 +27,11 @@ struct session {
 	const struct options *options;
 	const char *user;	/* NULL before login */
 	const char *host;	/* our name, for greeting and goodbye */
-	struct folders folders;
+	const char *peer;	/* the client in log lines: [192.0.2.7] */
+	struct folders folders;	/* after login */
 	/* The selected mailbox, when state is STATE_SELECTED. */
 	struct mbox *mbox;
 	struct view view;
-	bool readonly;
 	unsigned bad;		/* bad commands in a row */
 };
 
@@ -41,10 +39,10 @@ struct session {
  * status: 0 after LOGOUT, else 1. */
 int	session_run(struct session *s);
 
-/* "IMAP4rev1 ..." for this state, without "CAPABILITY ". */
-void	session_capabilities(struct session *s);
+/* Writes "IMAP4rev1 ..." for this state, without "CAPABILITY " before. */
+void	cmd_any_capabilities(struct session *s);
 /* Leaves the selected mailbox, if any. */
-void	session_unselect(struct session *s);
+void	cmd_folder_leave(struct session *s);
 
 #define COMMAND(name)							\
 	enum result name(struct session *, struct parser *,		\
@@ -58,10 +56,8 @@ COMMAND(cmd_id);
 COMMAND(cmd_namespace);
 /* cmd_folder.c */
 COMMAND(cmd_select);
-COMMAND(cmd_examine);
 COMMAND(cmd_status);
 COMMAND(cmd_close);
-COMMAND(cmd_unselect);
 COMMAND(cmd_check);
 COMMAND(cmd_list);
 COMMAND(cmd_lsub);

@@ -11,6 +11,8 @@
 #include "buf.h"
 #include "str.h"
 
+enum { CHARSET_NAME_MAX = 63 };
+
 /*
  * A converter that stays open while consecutive texts name the same
  * charset. Declare as `struct charset c = { 0 }`; charset_close when done.
@@ -18,15 +20,20 @@
 struct charset {
 	int kind;
 	void *iconv;
-	char name[64];
+	char name[CHARSET_NAME_MAX + 1];
 };
 
-/* Can this charset (any case, no quotes) be converted? */
+/*
+ * Can this charset (any case, no quotes) be converted? Any bytes may be
+ * asked about; only letters, digits and "._:()+-" ever reach iconv.
+ */
 bool	charset_known(struct str name);
 /*
  * Appends text, converted to UTF-8, to out. Bytes that do not convert
- * become U+FFFD; an unknown or empty charset is taken for US-ASCII with
- * 8-bit bytes kept when they are legal UTF-8, else as windows-1252.
+ * become U+FFFD. An unknown or empty charset is taken for US-ASCII, and in
+ * that 8-bit bytes are kept when they are legal UTF-8, else taken for
+ * windows-1252; ISO-8859-1 is read as its superset windows-1252. A text
+ * that does not fit leaves out `over`, cut short at some place.
  */
 void	charset_to_utf8(struct charset *c, struct str name, struct str text,
 	    struct buf *out);
@@ -34,8 +41,9 @@ void	charset_close(struct charset *c);
 
 /*
  * Appends UTF-8 text folded for comparing: letters of all scripts that we
- * know in one case (i;ascii-casemap at the least, simple Unicode folding of
- * Latin, Greek and Cyrillic), line ends and runs of white space unchanged.
+ * know in small letters (i;ascii-casemap at the least, simple Unicode folding
+ * of Latin, Greek and Cyrillic), line ends and runs of white space unchanged.
+ * Never longer than utf8; bytes that are no UTF-8 pass through.
  */
 void	charset_fold(struct str utf8, struct buf *out);
 

@@ -20,10 +20,18 @@ struct date {
 int64_t	date_day(int year, int month, int day);
 /* The calendar day as written: local to d->zone. Days since 1970. */
 int64_t	date_day_written(const struct date *d);
-/* 1..12 for an English month name's first three letters, any case, else 0. */
+/* 1..12 for an English month name's first three letters, any case, else 0.
+ * What follows them is not looked at. */
 int	date_month(struct str s);
-/* 1 (Mon) .. 7 (Sun) for a weekday's three letters, any case, else 0. */
+/* 1 (Mon) .. 7 (Sun) for a weekday's first three letters, likewise. */
 int	date_weekday(struct str s);
+
+/* "hh:mm" or "hh:mm:ss", all of s: seconds since midnight, or -1. A second
+ * may be 60, the leap second (RFC 5322 3.3). */
+int	date_clock(struct str s);
+/* "+hhmm", "-hhmm" or a zone name of RFC 5322 4.3 or "UTC", all of s, to
+ * minutes east. False for any other, and for no possible number. */
+bool	date_zone(struct str s, int *minutes);
 
 /*
  * Reads the value of a Date field: [day-of-week ","] date time zone with

@@ -11,13 +11,14 @@
 #define META_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "hash.h"
 #include "str.h"
 
 enum meta_field {
-	META_NONE,
+	META_NONE,		/* a field that clients see */
 	META_STATUS,
 	META_XSTATUS,
 	META_XKEYWORDS,
@@ -31,6 +32,8 @@ enum meta_field {
 
 /* Longest value of a metadata field that is read; more is hidden, unread. */
 enum { META_VALUE_MAX = 4096 };
+/* What of a long line must be in its first piece. */
+enum { META_PIECE_MIN = 1024 };
 
 struct meta {
 	uint64_t bytes;		/* header so far, with its empty line */
@@ -38,44 +41,47 @@ struct meta {
 	uint64_t hidden;	/* bytes of hidden fields */
 	uint64_t hidden_bare;
 	bool ended;		/* the empty line has been seen */
+	bool pseudo_subject;	/* Subject is that of a pseudo message */
 
-	/* From the last run of metadata fields, which alone is read. */
+	/* What follows comes from the last run of metadata fields alone. */
 	unsigned flags;		/* FLAG_ bits of Status and X-Status */
-	uint32_t uid;		/* 0: none, or no number */
-	bool uid_bad;		/* an X-UID that is no 32-bit number */
-	bool has_status;
-	/* X-IMAPbase or X-IMAP of that run. */
-	enum meta_field base;	/* META_NONE when there is none */
-	bool base_shaped;	/* stands as UW, Dovecot or we write it */
+	uint32_t uid;		/* 0: no X-UID that is one 32-bit number */
+	/*
+	 * X-IMAPbase or X-IMAP (META_NONE: neither), and whether it stands
+	 * as we, UW and Dovecot write it: once in the header, spelled so,
+	 * first in a run that ends the header, both numbers below 2^31 and
+	 * not 0 (uidlast may be).
+	 */
+	enum meta_field base;
+	bool base_shaped;
 	uint32_t uidvalidity;
 	uint32_t uidlast;
-	/* Values with folding undone: keyword lists, space-separated. */
-	uint16_t keywords_n;
-	uint16_t base_keywords_n;
-	char keywords[META_VALUE_MAX];
-	char base_keywords[META_VALUE_MAX];
-	/* Subject of the pseudo message seen (mbox.md 2.1). */
-	bool pseudo_subject;
 
-	/* Private. */
-	struct hash hash;
-	enum meta_field field;	/* of the line last begun */
+	/* Private: the field being read, and what was seen before it. */
+	enum meta_field field;
 	bool hashing;
-	bool visible_after;	/* a visible field followed the run */
-	unsigned seen_hash;
-	unsigned order;
-	unsigned count[META_FIELDS];
+	bool visible_after;
 	bool cr;
+	bool base_spelled;
+	bool base_first;
+	unsigned hashed;
+	unsigned count[META_FIELDS];
+	unsigned base_count;
+	struct hash hash;
+	size_t keywords_n;
+	size_t base_n;
 	size_t value_n;
+	char keywords[META_VALUE_MAX];
+	char base_words[META_VALUE_MAX];
 	char value[META_VALUE_MAX];
 };
 
-/* Begins a header; from_line without EOL opens the stable hash. */
+/* Begins a header; the From_ line, without its EOL, opens the hash. */
 void	meta_begin(struct meta *m, const struct hash_key *key,
 	    struct str from_line);
 /*
  * One line with its EOL. A line longer than the caller can hold comes as a
- * first piece of at least 1 KiB, then meta_more for the rest. Returns true
+ * first piece of META_PIECE_MIN at least, then meta_more for the rest. True
  * when the line was the empty one that ends the header.
  */
 bool	meta_line(struct meta *m, struct str line);
@@ -83,7 +89,16 @@ void	meta_more(struct meta *m, struct str piece);
 /* No more lines: settles the last field; returns the stable hash. */
 uint64_t	meta_end(struct meta *m);
 
-/* Which metadata field the header line begins, or META_NONE. */
+/* Words, SP-separated, of X-Keywords and behind the numbers of the base
+ * field; borrowed from *m. */
+struct str	meta_keywords(const struct meta *m);
+struct str	meta_base_keywords(const struct meta *m);
+
+/* Which metadata field a header line begins, or META_NONE. */
 enum meta_field	meta_which(struct str line);
+
+/* Subject and first words of the body of a pseudo message (mbox.md 2.1). */
+extern const struct str meta_pseudo_subject;
+extern const struct str meta_pseudo_body;
 
 #endif

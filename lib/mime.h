@@ -2,7 +2,7 @@
  * mime.h - the MIME part tree of one message (RFC 2045, 2046), built in a
  * pool in time linear in the message. Slices point into the message. It
  * never fails: what is broken is shown as RFC 2045 5.2 says, as text/plain,
- * and what lies beyond a cap as one opaque part.
+ * and what lies beyond a cap as one opaque part, application/octet-stream.
  */
 #ifndef MIME_H
 #define MIME_H
@@ -27,7 +27,7 @@ struct part {
 	struct param *params;
 	struct str id;		/* unfolded; p == NULL is NIL, so below too */
 	struct str description;
-	struct str encoding;	/* default "7BIT" */
+	struct str encoding;	/* as written, default "7BIT" */
 	struct str md5;
 	struct str disposition;
 	struct param *disposition_params;
@@ -36,14 +36,20 @@ struct part {
 	struct str location;
 	uint64_t size;		/* octets of body with CRLF line ends */
 	uint64_t lines;		/* lines of body, a last one without EOL too */
-	bool multipart;
+	bool multipart;		/* has a boundary; at least one child */
 	bool message;		/* message/rfc822: child is the one inside */
 	struct part *child;
 	struct part *next;
 	struct part *up;
 };
 
-/* header and body of a whole message; depth and count caps of params.h. */
+/*
+ * header and body of a whole message; depth and count caps of params.h.
+ * A multipart in whose body no part begins gets an empty text/plain part:
+ * body-type-mpart of RFC 3501 needs one. A multipart without a boundary is
+ * text/plain. A message/rfc822 is looked into whatever its encoding says,
+ * as RFC 2046 5.2.1 permits none that would change anything.
+ */
 struct part	*mime_parse(struct pool *pool, struct str header,
 		    struct str body);
 /* Only the fields of one header, no children looked for. `digest`: default

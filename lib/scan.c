@@ -11,6 +11,7 @@
  * Nothing is remembered between calls: asking the CPU costs one load.
  */
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mem.h"

@@ -13,12 +13,6 @@ str_c(const char *s)
 }
 
 bool
-str_eq(struct str a, struct str b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool
 str_ieq(struct str a, struct str b)
 {
 	size_t i;
@@ -33,32 +27,9 @@ str_ieq(struct str a, struct str b)
 }
 
 bool
-str_starts(struct str s, struct str prefix)
-{
-	return s.n >= prefix.n && str_eq(str_sub(s, 0, prefix.n), prefix);
-}
-
-bool
 str_istarts(struct str s, struct str prefix)
 {
 	return s.n >= prefix.n && str_ieq(str_sub(s, 0, prefix.n), prefix);
-}
-
-struct str
-str_from(struct str s, size_t at)
-{
-	if (at >= s.n)
-		return (struct str){ s.p == NULL ? NULL : s.p + s.n, 0 };
-	return (struct str){ s.p + at, s.n - at };
-}
-
-struct str
-str_sub(struct str s, size_t at, size_t n)
-{
-	s = str_from(s, at);
-	if (s.n > n)
-		s.n = n;
-	return s;
 }
 
 struct str
@@ -71,26 +42,6 @@ str_trim(struct str s)
 		s.n--;
 	}
 	return s;
-}
-
-struct str
-str_chomp(struct str s)
-{
-	if (s.n > 0 && s.p[s.n - 1] == '\n') {
-		s.n--;
-		if (s.n > 0 && s.p[s.n - 1] == '\r')
-			s.n--;
-	}
-	return s;
-}
-
-size_t
-str_index(struct str s, char c)
-{
-	const char *at;
-
-	at = s.n == 0 ? NULL : memchr(s.p, c, s.n);
-	return at == NULL ? s.n : (size_t)(at - s.p);
 }
 
 bool

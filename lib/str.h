@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
 	const char *p;
@@ -45,23 +46,64 @@ ascii_space(unsigned char c)
 /* Bytes of a C string of our own; never for client or mailbox data. */
 struct str	str_c(const char *s);
 
-bool	str_eq(struct str a, struct str b);
 /* ASCII case-insensitive. */
 bool	str_ieq(struct str a, struct str b);
-bool	str_starts(struct str s, struct str prefix);
 bool	str_istarts(struct str s, struct str prefix);
 
 /* From byte `at` on; empty when `at` is beyond the end. */
-struct str	str_from(struct str s, size_t at);
+static inline struct str
+str_from(struct str s, size_t at)
+{
+	if (at >= s.n)
+		return (struct str){ s.p == NULL ? NULL : s.p + s.n, 0 };
+	return (struct str){ s.p + at, s.n - at };
+}
+
 /* At most n bytes from `at` on. */
-struct str	str_sub(struct str s, size_t at, size_t n);
+static inline struct str
+str_sub(struct str s, size_t at, size_t n)
+{
+	s = str_from(s, at);
+	if (s.n > n)
+		s.n = n;
+	return s;
+}
+
 /* Without SP, TAB, CR, LF at both ends. */
 struct str	str_trim(struct str s);
 /* Without one LF or CRLF at the end. */
-struct str	str_chomp(struct str s);
+static inline struct str
+str_chomp(struct str s)
+{
+	if (s.n > 0 && s.p[s.n - 1] == '\n') {
+		s.n--;
+		if (s.n > 0 && s.p[s.n - 1] == '\r')
+			s.n--;
+	}
+	return s;
+}
 
 /* Index of the first c, or s.n when there is none. */
-size_t	str_index(struct str s, char c);
+static inline size_t
+str_index(struct str s, char c)
+{
+	const char *at;
+
+	at = s.n == 0 ? NULL : memchr(s.p, c, s.n);
+	return at == NULL ? s.n : (size_t)(at - s.p);
+}
+
+static inline bool
+str_eq(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool
+str_starts(struct str s, struct str prefix)
+{
+	return s.n >= prefix.n && str_eq(str_sub(s, 0, prefix.n), prefix);
+}
 
 /*
  * Cuts the first line (with its LF) off *rest. False when *rest is empty.

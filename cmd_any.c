@@ -1,0 +1,138 @@
+/*
+ * cmd_any.c - the commands that need no mailbox: CAPABILITY, NOOP, LOGOUT,
+ * ID and NAMESPACE. What NOOP tells is told by session.c, as after every
+ * command.
+ */
+#include "session.h"
+
+#include "lib/params.h"
+
+enum {
+	/* RFC 2971 3.3: "MUST NOT be longer than 30 octets", "1024 octets",
+	 * "MUST NOT send more than 30 field-value pairs". */
+	ID_PAIRS_MAX = 30,
+	ID_FIELD_MAX = 30,
+	ID_VALUE_MAX = 1024,
+};
+
+/*
+ * Only what is whole. No login is built yet; RFC 3501 7.2.1: "The
+ * LOGINDISABLED capability indicates that the LOGIN command is disabled, and
+ * that the server will respond with a tagged NO response".
+ */
+void
+cmd_any_capabilities(struct session *s)
+{
+	reply_raw(&s->reply, STR("IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
+	    " UNSELECT"));
+	if (s->state == STATE_NOT_AUTH)
+		reply_raw(&s->reply, STR(" LOGINDISABLED"));
+}
+
+enum result
+cmd_capability(struct session *s, struct parser *p, struct outcome *o,
+    bool uid)
+{
+	(void)o;
+	(void)uid;
+	if (parse_end(p) != 0)
+		return R_BAD;
+	reply_raw(&s->reply, STR("* CAPABILITY "));
+	cmd_any_capabilities(s);
+	reply_raw(&s->reply, STR("\r\n"));
+	return R_OK;
+}
+
+enum result
+cmd_noop(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	(void)s;
+	(void)o;
+	(void)uid;
+	return parse_end(p) != 0 ? R_BAD : R_OK;
+}
+
+/* RFC 3501 6.1.3: "MUST send a BYE untagged response before the (tagged) OK
+ * response". */
+enum result
+cmd_logout(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	(void)o;
+	(void)uid;
+	if (parse_end(p) != 0)
+		return R_BAD;
+	reply_raw(&s->reply, STR("* BYE "));
+	reply_text(&s->reply, s->host);
+	reply_raw(&s->reply, STR(" IMAP4rev1 server terminating"
+	    " connection\r\n"));
+	return R_BYE;
+}
+
+static int
+id_pair(struct parser *p)
+{
+	struct str field, value;
+
+	if (parse_string(p, &field) != 0 || parse_space(p) != 0 ||
+	    parse_nstring(p, &value) != 0)
+		return -1;
+	if (field.n > ID_FIELD_MAX)
+		return parse_bad(p, "ID field name is too long");
+	if (value.n > ID_VALUE_MAX)
+		return parse_bad(p, "ID value is too long");
+	return 0;
+}
+
+/* id_params_list: NIL, or pairs in parentheses, perhaps none. */
+static int
+id_list(struct parser *p)
+{
+	struct str nil;
+	unsigned n;
+
+	if (parse_peek(p) != '(') {
+		if (parse_word(p, &nil) != 0)
+			return -1;
+		return str_ieq(nil, STR("NIL")) ? 0 :
+		    parse_bad(p, "ID takes a list or NIL");
+	}
+	if (parse_open(p) != 0)
+		return -1;
+	for (n = 0; parse_peek(p) != ')'; n++) {
+		if (n == ID_PAIRS_MAX)
+			return parse_bad(p, "Too many ID fields");
+		if ((n > 0 && parse_space(p) != 0) || id_pair(p) != 0)
+			return -1;
+	}
+	return parse_close(p);
+}
+
+/*
+ * What the client says is read and forgotten. RFC 2971 3: "MUST NOT make
+ * operational changes based on the data sent".
+ */
+enum result
+cmd_id(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	(void)o;
+	(void)uid;
+	if (parse_space(p) != 0 || id_list(p) != 0 || parse_end(p) != 0)
+		return R_BAD;
+	reply_raw(&s->reply, STR("* ID (\"name\" \"" IMAPD_NAME "\""
+	    " \"version\" \"" IMAPD_VERSION "\")\r\n"));
+	return R_OK;
+}
+
+/* One personal namespace without a prefix: old clients' prefixes ("mail/",
+ * "~/mail/") are names in it (DESIGN 6). */
+enum result
+cmd_namespace(struct session *s, struct parser *p, struct outcome *o,
+    bool uid)
+{
+	(void)o;
+	(void)uid;
+	if (parse_end(p) != 0)
+		return R_BAD;
+	reply_raw(&s->reply, STR("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"));
+	return R_OK;
+}

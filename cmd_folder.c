@@ -1,0 +1,363 @@
+/*
+ * cmd_folder.c - the commands about mailboxes as a whole: SELECT, EXAMINE,
+ * STATUS, CLOSE, UNSELECT, CHECK, LIST and LSUB. Order and words of the
+ * untagged lines are those that UW-imapd has sent for twenty years.
+ *
+ * Nothing is written yet, so every mailbox opens [READ-ONLY].
+ */
+#include "session.h"
+
+#include <string.h>
+
+#include "lib/log.h"
+
+/* INBOX opens even where its file is not there yet (DESIGN 6). */
+static enum err
+find(const struct session *s, struct str name, struct folder *folder,
+    struct why *why)
+{
+	enum err e = folder_path(&s->folders, name, folder, why);
+
+	return e == E_NOENT && folder->inbox ? E_OK : e;
+}
+
+void
+cmd_folder_leave(struct session *s)
+{
+	if (s->mbox == NULL)
+		return;
+	view_free(&s->view);
+	mbox_close(s->mbox);
+	s->mbox = NULL;
+	s->state = STATE_AUTH;
+}
+
+/* "* OK [WORD n] words" */
+static void
+tell_code(struct reply *r, struct str code, uint32_t n, struct str words)
+{
+	reply_raw(r, STR("* OK ["));
+	reply_raw(r, code);
+	reply_number(r, n);
+	reply_raw(r, STR("] "));
+	reply_raw(r, words);
+}
+
+static void
+tell_unseen(struct session *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->view.n; i++)
+		if (!(s->view.at[i].flags & FLAG_SEEN))
+			break;
+	if (i == s->view.n)
+		return;
+	tell_code(&s->reply, STR("UNSEEN "), i + 1,
+	    STR("first unseen message in "));
+	reply_text(&s->reply, s->mbox->path);
+	reply_raw(&s->reply, STR("\r\n"));
+}
+
+static void
+tell_mailbox(struct session *s)
+{
+	struct reply *r = &s->reply;
+
+	view_tell_size(&s->view, r);
+	tell_code(r, STR("UIDVALIDITY "), s->mbox->uidvalidity,
+	    STR("UID validity status\r\n"));
+	tell_code(r, STR("UIDNEXT "), s->mbox->uidnext,
+	    STR("Predicted next UID\r\n"));
+	/* RFC 4315 section 3: "returned in an untagged NO response to the
+	 * SELECT command". */
+	if (!s->mbox->sticky)
+		reply_raw(r, STR("* NO [UIDNOTSTICKY] Non-persistent"
+		    " UIDs\r\n"));
+	view_tell_flags(&s->view, s->mbox, r);
+	reply_raw(r, STR("* OK [PERMANENTFLAGS ()] Permanent flags\r\n"));
+	tell_unseen(s);
+}
+
+/*
+ * SELECT and, while nothing is written, EXAMINE. RFC 3501 6.3.1:
+ * "automatically deselects any currently selected mailbox before attempting
+ * the new selection. Consequently, if a mailbox is selected and a SELECT
+ * command that fails is attempted, no mailbox is selected."
+ */
+enum result
+cmd_select(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct folder folder;
+	struct why why = { .text = "" };
+	struct str name;
+	enum err e;
+
+	(void)uid;
+	if (parse_space(p) != 0 || parse_mailbox(p, &name) != 0 ||
+	    parse_end(p) != 0)
+		return R_BAD;
+	cmd_folder_leave(s);
+	e = find(s, name, &folder, &why);
+	if (e == E_OK)
+		e = mbox_open(&s->mbox, folder.path, folder.inbox, &why);
+	if (e != E_OK)
+		return outcome_err(o, e, &why);
+	view_init(&s->view, s->mbox);
+	s->state = STATE_SELECTED;
+	tell_mailbox(s);
+	o->code = "READ-ONLY";
+	return R_OK;
+}
+
+/*
+ * CLOSE and UNSELECT. RFC 3501 6.4.2: "No messages are removed, and no error
+ * is given, if the mailbox is [...] selected read-only."
+ */
+enum result
+cmd_close(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	(void)o;
+	(void)uid;
+	if (parse_end(p) != 0)
+		return R_BAD;
+	cmd_folder_leave(s);
+	return R_OK;
+}
+
+/* Says whether the file can be read and is in order, unlike NOOP, which
+ * "always succeeds" (RFC 3501 6.1.2). */
+enum result
+cmd_check(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct why why = { .text = "" };
+	bool changed = false;
+	enum err e;
+
+	(void)uid;
+	if (parse_end(p) != 0)
+		return R_BAD;
+	e = mbox_verify(s->mbox, &changed, &why);
+	if (e != E_OK)
+		return outcome_err(o, e, &why);
+	s->view.stale |= changed;
+	return R_OK;
+}
+
+enum status_item {
+	STATUS_MESSAGES,
+	STATUS_RECENT,
+	STATUS_UIDNEXT,
+	STATUS_UIDVALIDITY,
+	STATUS_UNSEEN,
+	STATUS_ITEMS
+};
+
+static const char *const status_names[STATUS_ITEMS] = {
+	[STATUS_MESSAGES] = "MESSAGES",
+	[STATUS_RECENT] = "RECENT",
+	[STATUS_UIDNEXT] = "UIDNEXT",
+	[STATUS_UIDVALIDITY] = "UIDVALIDITY",
+	[STATUS_UNSEEN] = "UNSEEN",
+};
+
+static int
+status_item(struct parser *p, unsigned *items)
+{
+	struct str word;
+	unsigned i;
+
+	if (parse_word(p, &word) != 0)
+		return -1;
+	for (i = 0; i < STATUS_ITEMS; i++)
+		if (str_ieq(word, str_c(status_names[i]))) {
+			*items |= 1u << i;
+			return 0;
+		}
+	return parse_bad(p, "Unknown STATUS item");
+}
+
+/* "(" status-att *(SP status-att) ")" */
+static int
+status_list(struct parser *p, unsigned *items)
+{
+	if (parse_open(p) != 0 || status_item(p, items) != 0)
+		return -1;
+	while (parse_peek(p) == ' ')
+		if (parse_space(p) != 0 || status_item(p, items) != 0)
+			return -1;
+	return parse_close(p);
+}
+
+static uint32_t
+count_flag(const struct mbox *mbox, unsigned mask, unsigned want)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < mbox->n; i++)
+		n += (mbox->msgs[i].flags & mask) == want;
+	return n;
+}
+
+static uint32_t
+status_value(const struct mbox *mbox, enum status_item item)
+{
+	switch (item) {
+	case STATUS_MESSAGES:
+		return mbox->n;
+	case STATUS_RECENT:
+		return count_flag(mbox, FLAG_RECENT, FLAG_RECENT);
+	case STATUS_UIDNEXT:
+		return mbox->uidnext;
+	case STATUS_UIDVALIDITY:
+		return mbox->uidvalidity;
+	case STATUS_UNSEEN:
+		return count_flag(mbox, FLAG_SEEN, 0);
+	case STATUS_ITEMS:
+		break;
+	}
+	log_bug("no STATUS item %d", (int)item);
+}
+
+static void
+tell_status(struct reply *r, struct str name, const struct mbox *mbox,
+    unsigned items)
+{
+	struct str gap = STR(" (");
+	unsigned i;
+
+	reply_raw(r, STR("* STATUS "));
+	reply_astring(r, name);
+	for (i = 0; i < STATUS_ITEMS; i++) {
+		if (!(items & 1u << i))
+			continue;
+		reply_raw(r, gap);
+		reply_raw(r, str_c(status_names[i]));
+		reply_raw(r, STR(" "));
+		reply_number(r, status_value(mbox, (enum status_item)i));
+		gap = STR(" ");
+	}
+	reply_raw(r, STR(")\r\n"));
+}
+
+/*
+ * Of the selected mailbox too, truly and without complaint: clients ask for
+ * it (mission), although RFC 3501 6.3.10 says they SHOULD NOT.
+ */
+enum result
+cmd_status(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct folder folder;
+	struct mbox *mbox = NULL;
+	struct why why = { .text = "" };
+	struct str name;
+	unsigned items = 0;
+	bool changed = false, selected = false;
+	enum err e;
+
+	(void)uid;
+	if (parse_space(p) != 0 || parse_mailbox(p, &name) != 0 ||
+	    parse_space(p) != 0 || status_list(p, &items) != 0 ||
+	    parse_end(p) != 0)
+		return R_BAD;
+	e = find(s, name, &folder, &why);
+	if (e == E_OK && s->mbox != NULL &&
+	    strcmp(folder.path, s->mbox->path) == 0) {
+		selected = true;
+		mbox = s->mbox;
+		e = mbox_sync(mbox, &changed, &why);
+		s->view.stale |= changed;
+	} else if (e == E_OK)
+		e = mbox_open(&mbox, folder.path, folder.inbox, &why);
+	if (e != E_OK)
+		return outcome_err(o, e, &why);
+	tell_status(&s->reply, name, mbox, items);
+	if (!selected)
+		mbox_close(mbox);
+	return R_OK;
+}
+
+/* What a listing needs for each name. */
+struct listing {
+	struct reply *reply;
+	struct str word;
+};
+
+static void
+show(void *ctx, struct str name, unsigned attributes)
+{
+	static const struct {
+		unsigned bit;
+		const char *word;
+	} table[] = {
+		{ FOLDER_NOSELECT, "\\Noselect" },
+		{ FOLDER_NOINFERIORS, "\\Noinferiors" },
+		{ FOLDER_HASCHILDREN, "\\HasChildren" },
+		{ FOLDER_HASNOCHILDREN, "\\HasNoChildren" },
+	};
+	const struct listing *listing = ctx;
+	struct reply *r = listing->reply;
+	struct str gap = STR("");
+	unsigned i;
+
+	reply_raw(r, listing->word);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (!(attributes & table[i].bit))
+			continue;
+		reply_raw(r, gap);
+		reply_raw(r, str_c(table[i].word));
+		gap = STR(" ");
+	}
+	reply_raw(r, STR(") \"/\" "));
+	reply_astring(r, name);
+	reply_raw(r, STR("\r\n"));
+}
+
+/* list / lsub = word SP mailbox SP list-mailbox; the reference may be "". */
+static int
+list_arguments(struct parser *p, struct str *reference, struct str *pattern)
+{
+	if (parse_space(p) != 0 || parse_astring(p, reference) != 0 ||
+	    parse_space(p) != 0 || parse_list_mailbox(p, pattern) != 0)
+		return -1;
+	return parse_end(p);
+}
+
+enum result
+cmd_list(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct listing listing = { &s->reply, STR("* LIST (") };
+	struct str reference, pattern;
+	struct why why = { .text = "" };
+	enum err e;
+
+	(void)uid;
+	if (list_arguments(p, &reference, &pattern) != 0)
+		return R_BAD;
+	if (pattern.n == 0) {
+		/* RFC 3501 6.3.8: "return the hierarchy delimiter and the
+		 * root name of the name given in the reference". */
+		show(&listing, str_starts(reference, STR("/")) ? STR("/") :
+		    STR(""), FOLDER_NOSELECT);
+		return R_OK;
+	}
+	e = folder_list(&s->folders, s->pool, reference, pattern, show,
+	    &listing, &why);
+	return e == E_OK ? R_OK : outcome_err(o, e, &why);
+}
+
+enum result
+cmd_lsub(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct listing listing = { &s->reply, STR("* LSUB (") };
+	struct str reference, pattern;
+	struct why why = { .text = "" };
+	enum err e;
+
+	(void)uid;
+	if (list_arguments(p, &reference, &pattern) != 0)
+		return R_BAD;
+	e = folder_lsub(&s->folders, s->pool, reference, pattern, show,
+	    &listing, &why);
+	return e == E_OK ? R_OK : outcome_err(o, e, &why);
+}

@@ -1,0 +1,78 @@
+/*
+ * folder_own.h - what folder.c, folder_name.c and folder_list.c share and
+ * no other file needs: paths, and the rules that look-up and LIST must both
+ * keep, so that what is shown can be opened and the other way round.
+ */
+#ifndef FOLDER_OWN_H
+#define FOLDER_OWN_H
+
+#include <sys/stat.h>
+
+#include <fcntl.h>
+
+#include "folder.h"
+#include "lib/buf.h"
+#include "lib/params.h"
+
+enum {
+	/* Never waits, and never takes a symlink for what it leads to. */
+	FOLDER_OPEN = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW |
+	    O_CLOEXEC,
+	/* A shown name with what is added on the way: its UTF-8, the next
+	 * level. */
+	FOLDER_SHOWN_MAX = 2 * NAME_MAX_BYTES,
+};
+
+/* folder.c: a path being built; ends in NUL at every moment. */
+struct path {
+	size_t n;
+	char p[PATH_MAX];
+};
+
+/* False, and not to be used, when it is too long. */
+bool	path_set(struct path *path, struct str s);
+/* Adds a slash and part; false, and unchanged, when that is too long. */
+bool	path_add(struct path *path, struct str part);
+void	path_cut(struct path *path, size_t n);
+/* Is path strictly below dir? Both resolved; "" is "/". */
+bool	path_within(struct str dir, struct str path);
+
+enum err	folder_errno(int e);
+/*
+ * Sets path to the root. E_PERM when the mail directory is (or has become)
+ * a link that leads away.
+ */
+enum err	folder_root(const struct folders *f, struct path *path);
+/*
+ * Puts the file that a symlink leads to in its place, if that file may be
+ * named: one in the tree, by names that are visible, or the INBOX file.
+ */
+enum err	folder_follow(const struct folders *f, struct path *path);
+/*
+ * Opens a file that is known to be regular to see whether it is a mailbox;
+ * st is what was opened. E_NOTMBOX when it can not be read to the end.
+ */
+enum err	folder_sniff(int at, const char *name, struct stat *st);
+
+/* folder_name.c */
+
+/* Cuts the part before the next slash off; false when there is none:
+ * rest->p then is NULL. */
+bool	folder_part(struct str *rest, struct str *part);
+/* May this component be named and shown at all? */
+bool	folder_visible(struct str part);
+bool	folder_all_visible(struct str name);
+/* May a name begin like this? What may not is no name of ours. */
+bool	folder_ours(struct str name);
+/* Is this the name of a mailbox, once its lead is cut off? */
+bool	folder_good(struct str name);
+/* A component of a good name in UTF-8, if that is another name. */
+bool	folder_raw(struct str part, struct buf *raw);
+/* Appends the name under which a file is shown; false: there is none. */
+bool	folder_shown(struct str raw, struct buf *out);
+/* Bytes of "~/" or of the home directory's path at the start of name. */
+size_t	folder_home_lead(const struct folders *f, struct str name);
+/* Bytes at the start of name that only say where the root is. */
+size_t	folder_lead(const struct folders *f, struct str name);
+
+#endif

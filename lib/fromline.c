@@ -1,0 +1,257 @@
+/*
+ * fromline.c - is this line a From_ line, and what does it say? Read from
+ * its end, word by word, since the sender in front may hold anything, even
+ * spaces (mbox.md 1.3). Every candidate line of a mailbox passes here: no
+ * allocation, and nothing but the tail of the line is looked at. Whether a
+ * From_ line begins a message also hangs on the lines around it, which only
+ * the caller sees.
+ */
+#include "fromline.h"
+
+#include <string.h>
+
+/* Longest line, with its end: struct msg keeps the length in 16 bits. */
+enum { FROMLINE_MAX_BYTES = 65535 };
+
+/* No program that wrote an mbox lived before the one, and a year beyond the
+ * other is prose or forged. */
+enum { YEAR_MIN = 1970, YEAR_MAX = 2199 };
+
+/* A date as its words are found. */
+struct stamp {
+	int year;
+	int month;
+	int day;
+	int seconds;
+	int zone;
+	bool has_zone;
+	bool short_year;
+};
+
+/* Without its end; the CR stays behind when a caller has cut at the LF. */
+static struct str
+chomp(struct str line)
+{
+	line = str_chomp(line);
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
+}
+
+/* Cuts the last word, and the spaces behind it, off *line. */
+static struct str
+word_back(struct str *line)
+{
+	size_t end = line->n, at;
+
+	while (end > 0 && line->p[end - 1] == ' ')
+		end--;
+	for (at = end; at > 0 && line->p[at - 1] != ' ';)
+		at--;
+	line->n = at;
+	return (struct str){ line->p + at, end - at };
+}
+
+static bool
+is_digits(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if (!ascii_digit((unsigned char)s.p[i]))
+			return false;
+	return true;
+}
+
+/* 1*5ALPHA */
+static bool
+is_zone_name(struct str s)
+{
+	size_t i;
+
+	if (s.n < 1 || s.n > 5)
+		return false;
+	for (i = 0; i < s.n; i++)
+		if (!ascii_alpha((unsigned char)s.p[i]))
+			return false;
+	return true;
+}
+
+/*
+ * zone = ("+" / "-") 4DIGIT / 1*5ALPHA [SP 3ALPHA], or nothing. A name that
+ * date_zone does not know, and any of two words ("MET DST"), was written by
+ * a program under this server's own zone, so it counts as none. Where two
+ * zones are given the last one counts.
+ */
+static void
+take_zone(struct str *line, struct stamp *d)
+{
+	struct str rest = *line, word = word_back(&rest), two = rest;
+	bool number = word.n == 5 && (word.p[0] == '+' || word.p[0] == '-') &&
+	    is_digits(str_from(word, 1));
+
+	if (!number && !is_zone_name(word))
+		return;
+	if (!number && word.n == 3 && is_zone_name(word_back(&two)))
+		rest = two;
+	else if (!d->has_zone)
+		d->has_zone = date_zone(word, &d->zone);
+	*line = rest;
+}
+
+/* Four digits in the range, or two of this or the last century. */
+static bool
+read_year(struct str word, struct stamp *d)
+{
+	uint32_t year;
+
+	if ((word.n != 2 && word.n != 4) || !str_u32(word, &year))
+		return false;
+	d->short_year = word.n == 2;
+	if (d->short_year)
+		year += year < YEAR_MIN % 100 ? 2000 : 1900;
+	d->year = (int)year;
+	return year >= YEAR_MIN && year <= YEAR_MAX;
+}
+
+/* One or two digits, 1..31: UW-imapd looks no closer, nor do we. */
+static bool
+read_day(struct str word, struct stamp *d)
+{
+	uint32_t day;
+
+	if (word.n > 2 || !str_u32(word, &day))
+		return false;
+	d->day = (int)day;
+	return day >= 1 && day <= 31;
+}
+
+static bool
+read_month(struct str word, struct stamp *d)
+{
+	d->month = word.n == 3 ? date_month(word) : 0;
+	return d->month != 0;
+}
+
+/* DAY SP MON SP YEAR behind "DOW,", before a time: Dovecot reads these. */
+static bool
+read_mail_day(struct str *line, struct stamp *d)
+{
+	struct str dow;
+
+	if (!read_year(word_back(line), d) || d->short_year ||
+	    !read_month(word_back(line), d) || !read_day(word_back(line), d))
+		return false;
+	dow = word_back(line);
+	return dow.n == 4 && dow.p[3] == ',' && date_weekday(dow) != 0;
+}
+
+/* The date at the end of *line, which is cut off. */
+static enum fromline_kind
+read_date(struct str *line, struct stamp *d)
+{
+	struct str word;
+
+	take_zone(line, d);
+	word = word_back(line);
+	if ((d->seconds = date_clock(word)) >= 0)
+		return read_mail_day(line, d) ? FROMLINE_LAX : FROMLINE_NOT;
+	if (!read_year(word, d))
+		return FROMLINE_NOT;
+	take_zone(line, d);
+	if ((d->seconds = date_clock(word_back(line))) < 0 ||
+	    !read_day(word_back(line), d) || !read_month(word_back(line), d))
+		return FROMLINE_NOT;
+	word = word_back(line);
+	if (word.n != 3 || date_weekday(word) == 0)
+		return FROMLINE_NOT;
+	return d->short_year ? FROMLINE_LAX : FROMLINE_STRICT;
+}
+
+/* Cuts " remote from host" off, which UUCP put behind the date. */
+static bool
+cut_remote(struct str *line)
+{
+	struct str rest = *line;
+
+	if (word_back(&rest).n == 0 ||
+	    !str_eq(word_back(&rest), STR("from")) ||
+	    !str_eq(word_back(&rest), STR("remote")))
+		return false;
+	*line = rest;
+	return true;
+}
+
+/* "user at host", as archives disguise it; and prose may look so. */
+static bool
+is_disguised(struct str sender)
+{
+	if (word_back(&sender).n == 0 ||
+	    !str_eq(word_back(&sender), STR("at")))
+		return false;
+	return word_back(&sender).n > 0 && sender.n == 0;
+}
+
+enum fromline_kind
+fromline_read(struct str line, struct fromline *out)
+{
+	struct str rest, whole;
+	struct stamp d = { 0 };
+	enum fromline_kind kind;
+
+	if (line.n > FROMLINE_MAX_BYTES || !str_starts(line, STR("From ")))
+		return FROMLINE_NOT;
+	line = str_from(chomp(line), 5);
+	if (line.n == 0 || line.p[line.n - 1] == ' ')
+		return FROMLINE_NOT;
+	whole = rest = line;
+	kind = read_date(&rest, &d);
+	if (kind == FROMLINE_NOT && cut_remote(&whole)) {
+		rest = whole;
+		d = (struct stamp){ 0 };
+		kind = read_date(&rest, &d);
+	}
+	if (kind == FROMLINE_NOT)
+		return kind;
+	rest = str_trim(rest);
+	if (kind == FROMLINE_STRICT && is_disguised(rest))
+		kind = FROMLINE_LAX;
+	if (out != NULL) {
+		out->sender = rest;
+		out->wall = date_day(d.year, d.month, d.day) * 86400 +
+		    d.seconds;
+		out->zone = d.zone;
+		out->has_zone = d.has_zone;
+	}
+	return kind;
+}
+
+void
+fromline_date(const struct fromline *from, struct date *out)
+{
+	if (!from->has_zone) {
+		date_from_local(from->wall, out);
+		return;
+	}
+	out->zone = from->zone;
+	out->time = from->wall - (int64_t)from->zone * 60;
+}
+
+bool
+fromline_header_like(struct str line)
+{
+	size_t i;
+	unsigned char c;
+
+	line = chomp(line);
+	if (line.n == 0 || str_starts(line, STR(">From ")))
+		return true;
+	for (i = 0; i < line.n; i++) {
+		c = (unsigned char)line.p[i];
+		if (c < 33 || c > 126)
+			return false;
+		if (c == ':')
+			return i > 0;
+	}
+	return false;
+}

@@ -1,0 +1,594 @@
+/*
+ * mime.c - the MIME fields of a header, and the tree of parts. The body is
+ * walked once from front to back; each line that begins with "--" is held
+ * against the boundaries of all multiparts that are open at that place, and
+ * all sizes come from one running count, so depth costs nothing but those
+ * comparisons. Recursion ends at MIME_DEPTH_MAX. Nothing is decoded here.
+ */
+#include "mime.h"
+
+#include <string.h>
+
+#include "params.h"
+#include "rfc822.h"
+#include "scan.h"
+
+static const struct str default_type = { "TEXT", 4 };
+static const struct str default_subtype = { "PLAIN", 5 };
+
+/* RFC 2045 5.1: what is in no token, besides controls and 8-bit bytes. */
+static const bool tspecial[128] = {
+	[' '] = true, ['('] = true, [')'] = true, ['<'] = true,
+	['>'] = true, ['@'] = true, [','] = true, [';'] = true,
+	[':'] = true, ['\\'] = true, ['"'] = true, ['/'] = true,
+	['['] = true, [']'] = true, ['?'] = true, ['='] = true,
+};
+
+static bool
+at(struct str s, char c)
+{
+	return s.n > 0 && *s.p == c;
+}
+
+/* Skips to behind a token; n == 0 when none is there. */
+static struct str
+token(struct str *rest)
+{
+	struct str out;
+	size_t n;
+	unsigned char c;
+
+	lex_space(rest, NULL);
+	for (n = 0; n < rest->n; n++) {
+		c = (unsigned char)rest->p[n];
+		if (c < ' ' || c >= 127 || tspecial[c])
+			break;
+	}
+	out = str_sub(*rest, 0, n);
+	*rest = str_from(*rest, n);
+	lex_space(rest, NULL);
+	return out;
+}
+
+/*
+ * A quoted-string, or what stands there up to white space, a comment or a
+ * semicolon: boundaries and names with unquoted tspecials are common, and
+ * have no other meaning.
+ */
+static struct str
+param_value(struct pool *pool, struct str *rest)
+{
+	struct str out;
+	size_t n;
+	char *to;
+
+	if (!at(*rest, '"')) {
+		for (n = 0; n < rest->n; n++)
+			if (ascii_space((unsigned char)rest->p[n]) ||
+			    rest->p[n] == ';' || rest->p[n] == '(')
+				break;
+		out = str_sub(*rest, 0, n);
+		*rest = str_from(*rest, n);
+		return out;
+	}
+	out = lex_quoted(rest);
+	for (n = 0; n < out.n; n++)
+		if (out.p[n] == '\\' || out.p[n] == '\r' || out.p[n] == '\n')
+			break;
+	if (n < out.n) {
+		to = pool_alloc(pool, out.n);
+		out.n = lex_unquote(to, out);
+		out.p = to;
+	}
+	return out;
+}
+
+/*
+ * *(";" parameter). The semicolon may be missing, and what is no parameter
+ * is skipped. Those beyond the cap are not there.
+ */
+static struct param *
+params_read(struct pool *pool, struct str rest)
+{
+	struct param *first = NULL, **tail = &first, *param;
+	struct str name;
+	unsigned n = 0;
+
+	while (rest.n > 0 && n < MIME_PARAMS_MAX) {
+		name = token(&rest);
+		if (name.n == 0 || !at(rest, '=')) {
+			rest = str_from(rest, str_index(rest, ';') + 1);
+			continue;
+		}
+		rest = str_from(rest, 1);
+		lex_space(&rest, NULL);
+		param = pool_alloc(pool, sizeof(*param));
+		param->name = name;
+		param->value = param_value(pool, &rest);
+		*tail = param;
+		tail = &param->next;
+		n++;
+		lex_space(&rest, NULL);
+		if (at(rest, ';'))
+			rest = str_from(rest, 1);
+	}
+	return first;
+}
+
+struct str
+param_find(const struct param *params, struct str name)
+{
+	for (; params != NULL; params = params->next)
+		if (str_ieq(params->name, name))
+			return params->value;
+	return (struct str){ NULL, 0 };
+}
+
+/* Piece `number` of a value cut up by RFC 2231 section 3, "name*number". */
+static struct str
+param_piece(const struct param *params, struct str name, uint32_t number)
+{
+	uint32_t n;
+
+	for (; params != NULL; params = params->next)
+		if (str_istarts(params->name, name) &&
+		    params->name.n > name.n && params->name.p[name.n] == '*' &&
+		    str_u32(str_from(params->name, name.n + 1), &n) &&
+		    n == number)
+			return params->value;
+	return (struct str){ NULL, 0 };
+}
+
+/*
+ * The boundary of a multipart; n == 0 when there is none. RFC 2046 5.1.1: a
+ * boundary does not end in white space, and "must be presumed" not to where
+ * it seems so.
+ */
+static struct str
+boundary_read(struct pool *pool, const struct param *params)
+{
+	const struct str name = STR("boundary");
+	struct str out = param_find(params, name), piece;
+	uint32_t i;
+	size_t n = 0;
+	char *to;
+
+	if (out.p == NULL) {
+		for (i = 0; (piece = param_piece(params, name, i)).p; i++)
+			n += piece.n;
+		to = pool_alloc(pool, n);
+		out = (struct str){ to, 0 };
+		for (i = 0; (piece = param_piece(params, name, i)).p; i++) {
+			memcpy(to + out.n, piece.p, piece.n);
+			out.n += piece.n;
+		}
+	}
+	while (out.n > 0 && ascii_space((unsigned char)out.p[out.n - 1]))
+		out.n--;
+	return out;
+}
+
+/* RFC 2045 5.2 recommends the default "when a syntactically invalid
+ * Content-Type header field is encountered". */
+static void
+type_read(struct pool *pool, struct part *part, struct str value)
+{
+	struct str type, subtype = { NULL, 0 };
+
+	type = token(&value);
+	if (at(value, '/')) {
+		value = str_from(value, 1);
+		subtype = token(&value);
+	}
+	if (type.n > 0 && subtype.n > 0) {
+		part->type = type;
+		part->subtype = subtype;
+	} else {
+		part->type = default_type;
+		part->subtype = default_subtype;
+	}
+	value = str_from(value, str_index(value, ';') + 1);
+	part->params = params_read(pool, value);
+}
+
+static void
+encoding_read(struct pool *pool, struct part *part, struct str value)
+{
+	struct str encoding = token(&value);
+
+	(void)pool;
+	if (encoding.n > 0)
+		part->encoding = encoding;
+}
+
+static void
+disposition_read(struct pool *pool, struct part *part, struct str value)
+{
+	struct str disposition = token(&value);
+
+	if (disposition.n == 0)
+		return;
+	part->disposition = disposition;
+	value = str_from(value, str_index(value, ';') + 1);
+	part->disposition_params = params_read(pool, value);
+}
+
+/* 1#Language-tag (RFC 3282). */
+static void
+languages_read(struct pool *pool, struct part *part, struct str value)
+{
+	struct str tags[MIME_PARAMS_MAX];
+	unsigned n = 0;
+
+	while (value.n > 0 && n < MIME_PARAMS_MAX) {
+		tags[n] = token(&value);
+		if (tags[n].n > 0)
+			n++;
+		value = str_from(value, str_index(value, ',') + 1);
+	}
+	part->languages = pool_array(pool, n, sizeof(tags[0]));
+	memcpy(part->languages, tags, n * sizeof(tags[0]));
+	part->n_languages = n;
+}
+
+/* A field is either structured, or unfolded to where `to` says. */
+static const struct row {
+	struct str name;
+	void (*read)(struct pool *, struct part *, struct str);
+	size_t to;
+} rows[] = {
+	{ .name = { "Content-Type", 12 }, .read = type_read },
+	{ .name = { "Content-Transfer-Encoding", 25 },
+	    .read = encoding_read },
+	{ .name = { "Content-Disposition", 19 }, .read = disposition_read },
+	{ .name = { "Content-Language", 16 }, .read = languages_read },
+	{ .name = { "Content-ID", 10 }, .to = offsetof(struct part, id) },
+	{ .name = { "Content-Description", 19 },
+	    .to = offsetof(struct part, description) },
+	{ .name = { "Content-MD5", 11 }, .to = offsetof(struct part, md5) },
+	{ .name = { "Content-Location", 16 },
+	    .to = offsetof(struct part, location) },
+};
+
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+/* Where a field stands twice, the first counts. */
+static void
+fields_read(struct pool *pool, struct part *part)
+{
+	struct str rest = part->header;
+	struct field f;
+	bool seen[ROWS] = { false };
+	size_t i;
+
+	while (header_next(&rest, &f)) {
+		if (!str_istarts(f.name, STR("Content-")))
+			continue;
+		for (i = 0; i < ROWS; i++)
+			if (str_ieq(rows[i].name, f.name))
+				break;
+		if (i == ROWS || seen[i])
+			continue;
+		seen[i] = true;
+		if (rows[i].read != NULL)
+			rows[i].read(pool, part, f.value);
+		else
+			*(struct str *)(void *)((char *)part + rows[i].to) =
+			    header_unfold(pool, f.value);
+	}
+}
+
+static void
+header_set(struct pool *pool, struct part *part, struct str header,
+    bool digest)
+{
+	part->header = header;
+	part->type = digest ? STR("MESSAGE") : default_type;
+	part->subtype = digest ? STR("RFC822") : default_subtype;
+	part->encoding = STR("7BIT");
+	fields_read(pool, part);
+	if (str_ieq(part->type, STR("multipart"))) {
+		part->multipart = boundary_read(pool, part->params).n > 0;
+		/* RFC 2045 5.1: "the "boundary" parameter is required". */
+		if (!part->multipart) {
+			part->type = default_type;
+			part->subtype = default_subtype;
+		}
+	}
+	part->message = str_ieq(part->type, STR("message")) &&
+	    str_ieq(part->subtype, STR("rfc822"));
+}
+
+struct part *
+mime_header(struct pool *pool, struct str header, bool digest)
+{
+	struct part *part = pool_alloc(pool, sizeof(*part));
+
+	header_set(pool, part, header, digest);
+	return part;
+}
+
+/* Beyond a cap: what is in it stays where it is, but is not looked into. */
+static void
+opaque(struct part *part)
+{
+	part->type = STR("APPLICATION");
+	part->subtype = STR("OCTET-STREAM");
+	part->multipart = part->message = false;
+}
+
+enum { HIT_END = -1 };	/* no delimiter: the text ended */
+
+/* The walk. rest is always at the begin of a line. */
+struct walk {
+	struct pool *pool;
+	struct str rest;
+	const char *counted;	/* lf and bare count up to here */
+	uint64_t lf, bare;
+	unsigned depth;		/* multiparts and messages around */
+	unsigned parts;
+	unsigned n_open;	/* multiparts around */
+	struct str open[MIME_DEPTH_MAX];
+	/* What ended the text being read, if anything did yet. */
+	bool ended;
+	const char *stop;	/* where that text ends */
+	int hit;		/* index into open */
+	bool closing;		/* the last delimiter of that multipart */
+};
+
+static void	body_walk(struct walk *, struct part *);
+
+static void
+count(struct walk *w, const char *to)
+{
+	uint64_t lf, bare;
+
+	scan_lines(w->counted, (size_t)(to - w->counted), &lf, &bare);
+	w->lf += lf;
+	w->bare += bare;
+	w->counted = to;
+}
+
+/*
+ * Is the line at rest a delimiter of an open multipart? If so it is taken.
+ * RFC 2046 5.1.2: "required to recognize outer level boundary markers at ANY
+ * level of inner nesting". 5.1.1: "it is sufficient that the boundary appear
+ * in its entirety following the CRLF", so a boundary may be the begin of
+ * another one: a match of the whole line is better than one of its begin,
+ * the longest is better than a shorter one, then the innermost.
+ */
+static bool
+delimiter(struct walk *w)
+{
+	struct str line, after, best = { NULL, 0 };
+	size_t i, solid;
+	bool whole, closing, best_whole = false;
+
+	if (!str_starts(w->rest, STR("--")))
+		return false;
+	line = str_sub(w->rest, 0, str_index(w->rest, '\n') + 1);
+	after = str_from(line, 2);
+	for (solid = after.n; solid > 0; solid--)
+		if (!ascii_space((unsigned char)after.p[solid - 1]))
+			break;
+	for (i = w->n_open; i-- > 0;) {
+		if (!str_starts(after, w->open[i]))
+			continue;
+		closing = str_starts(str_from(after, w->open[i].n),
+		    STR("--"));
+		whole = w->open[i].n + (closing ? 2 : 0) >= solid;
+		if (best.p != NULL && (whole != best_whole ? best_whole :
+		    w->open[i].n <= best.n))
+			continue;
+		best = w->open[i];
+		best_whole = whole;
+		w->hit = (int)i;
+		w->closing = closing;
+	}
+	if (best.p == NULL)
+		return false;
+	w->ended = true;
+	w->stop = line.p;
+	w->rest = str_from(w->rest, line.n);
+	return true;
+}
+
+/* Over text without parts in it, up to a delimiter or the end. */
+static void
+text_walk(struct walk *w)
+{
+	const char *begin = w->rest.p;
+	struct str line;
+
+	if (w->ended)
+		return;
+	while (w->n_open > 0 && !delimiter(w))
+		if (!str_line(&w->rest, &line))
+			break;
+	if (!w->ended) {
+		w->rest = str_from(w->rest, w->rest.n);
+		w->stop = w->rest.p;
+		w->hit = HIT_END;
+		w->ended = true;
+		return;
+	}
+	/* "the initial CRLF is considered to be attached to the boundary
+	 * delimiter line rather than part of the preceding part" */
+	line = (struct str){ begin, (size_t)(w->stop - begin) };
+	w->stop = begin + str_chomp(line).n;
+}
+
+/* A header may lack its empty line: then a delimiter, or the end, ends it. */
+static void
+header_walk(struct walk *w, struct part *part, bool digest)
+{
+	struct str header = w->rest, line;
+
+	while (!header_ends(w->rest) && !delimiter(w))
+		if (!str_line(&w->rest, &line))
+			break;
+	if (!w->ended && w->rest.n > 0)
+		str_line(&w->rest, &line);
+	header.n = (size_t)((w->ended ? w->stop : w->rest.p) - header.p);
+	header_set(w->pool, part, header, digest);
+	if ((part->multipart || part->message) &&
+	    (w->depth == MIME_DEPTH_MAX || w->parts >= MIME_PARTS_MAX))
+		opaque(part);
+}
+
+static struct part *
+part_new(struct walk *w, struct part *up)
+{
+	struct part *part = pool_alloc(w->pool, sizeof(*part));
+
+	part->up = up;
+	w->parts++;
+	return part;
+}
+
+/* A part without a header. */
+static void
+headless(struct walk *w, struct part *part)
+{
+	header_set(w->pool, part, str_sub(w->rest, 0, 0), false);
+}
+
+static void
+multipart_walk(struct walk *w, struct part *part)
+{
+	const unsigned mine = w->n_open;
+	const bool digest = str_ieq(part->subtype, STR("digest"));
+	struct part *child, **tail = &part->child;
+
+	w->open[w->n_open++] = boundary_read(w->pool, part->params);
+	text_walk(w);
+	while (w->hit == (int)mine && !w->closing) {
+		w->ended = false;
+		child = part_new(w, part);
+		*tail = child;
+		tail = &child->next;
+		if (w->parts > MIME_PARTS_MAX) {
+			/* All the rest of the message in one. */
+			headless(w, child);
+			opaque(child);
+			w->n_open = 0;
+		} else {
+			header_walk(w, child, digest);
+		}
+		body_walk(w, child);
+	}
+	w->n_open = mine;
+	if (w->hit == (int)mine) {
+		/* The epilogue; a further delimiter in it is none. */
+		w->ended = false;
+		text_walk(w);
+	}
+	if (part->child == NULL) {
+		part->child = part_new(w, part);
+		headless(w, part->child);
+		part->child->body = part->child->header;
+	}
+}
+
+static void
+message_walk(struct walk *w, struct part *part)
+{
+	part->child = part_new(w, part);
+	header_walk(w, part->child, false);
+	body_walk(w, part->child);
+}
+
+/* The body of a part whose header has just been read. */
+static void
+body_walk(struct walk *w, struct part *part)
+{
+	const char *begin = w->ended ? w->stop : w->rest.p;
+	uint64_t lf, bare;
+
+	count(w, begin);
+	lf = w->lf;
+	bare = w->bare;
+	w->depth++;
+	if (part->multipart)
+		multipart_walk(w, part);
+	else if (part->message)
+		message_walk(w, part);
+	else
+		text_walk(w);
+	w->depth--;
+	count(w, w->stop);
+	part->body = (struct str){ begin, (size_t)(w->stop - begin) };
+	part->size = part->body.n + (w->bare - bare);
+	part->lines = w->lf - lf;
+	if (part->body.n > 0 && part->body.p[part->body.n - 1] != '\n')
+		part->lines++;
+}
+
+struct part *
+mime_parse(struct pool *pool, struct str header, struct str body)
+{
+	struct walk *w = pool_alloc(pool, sizeof(*w));
+	struct part *root;
+
+	w->pool = pool;
+	w->rest = body.p == NULL ? STR("") : body;
+	w->counted = w->rest.p;
+	root = part_new(w, NULL);
+	header_set(pool, root, header.p == NULL ? STR("") : header, false);
+	body_walk(w, root);
+	return root;
+}
+
+/* The k-th child, counted from 1. */
+static struct part *
+child_find(struct part *part, uint32_t k)
+{
+	struct part *child = k == 0 ? NULL : part->child;
+
+	while (child != NULL && --k > 0)
+		child = child->next;
+	return child;
+}
+
+/*
+ * RFC 3501 6.4.5: "Every message has at least one part number." So a number
+ * counts the parts of a multipart, or is 1 and names the body of a message
+ * that is none; "A part of type MESSAGE/RFC822 also has nested part numbers,
+ * referring to parts of the MESSAGE part's body."
+ */
+struct part *
+mime_find(struct part *root, const uint32_t *numbers, size_t n)
+{
+	struct part *part = root;
+	size_t i;
+
+	for (i = 0; i < n && part != NULL; i++) {
+		if (i > 0 && part->message)
+			part = part->child;
+		else if (i > 0 && !part->multipart)
+			return NULL;
+		if (part->multipart)
+			part = child_find(part, numbers[i]);
+		else if (numbers[i] != 1)
+			return NULL;
+	}
+	return part;
+}
+
+size_t
+mime_header_end(struct str text)
+{
+	struct str rest = text, line;
+
+	while (!header_ends(rest))
+		if (!str_line(&rest, &line))
+			return text.n;
+	str_line(&rest, &line);
+	return text.n - rest.n;
+}
+
+bool
+mime_is_text(const struct part *part)
+{
+	return part->message || str_ieq(part->type, STR("text"));
+}

@@ -1,0 +1,289 @@
+/*
+ * mbox_match.c - which message of a new scan is which of those we know
+ * (mbox.md 5.3). A known message keeps its uid wherever it now stands in
+ * the file; what is new gets a uid behind all others, so the list stays in
+ * order of uid. Looks only at what the scan found, never at the mail.
+ */
+#include "mbox_own.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/fs.h"
+#include "lib/mem.h"
+
+/* Newlines that a writer may add behind a message we have seen. */
+enum { THAW_MAX = 64 };
+
+static const uint32_t none = UINT32_MAX;
+
+/*
+ * A message is known again by its stable hash and the length of its body:
+ * mutt adds a Lines field to a header that it rewrites, and the message is
+ * still the same; text added to a body makes it another.
+ */
+static int64_t
+body_bytes(const struct msg *msg)
+{
+	return msg->end - msg->start - msg->from - msg->head;
+}
+
+/*
+ * The known messages by hash and body, for finding each in the order of the
+ * list: first[] heads the chain of a bucket, next[] leads on.
+ */
+struct table {
+	const struct mbox *mbox;
+	uint32_t *first;
+	uint32_t *next;
+	uint32_t *new_of;	/* per known message: the scan's, or none */
+	uint64_t mask;
+};
+
+/*
+ * The length counts in the bucket, so that a sender of many messages with
+ * one header can not make chains long.
+ */
+static uint32_t *
+bucket(const struct table *t, uint64_t hash, int64_t body)
+{
+	return &t->first[(hash ^ (uint64_t)body * 0x9e3779b97f4a7c15) &
+	    t->mask];
+}
+
+static void
+table_fill(struct table *t, const struct mbox *mbox)
+{
+	uint64_t size = 16;
+	uint32_t i, *head;
+
+	while (size < (uint64_t)mbox->n * 2)
+		size *= 2;
+	t->mbox = mbox;
+	t->mask = size - 1;
+	t->first = xrealloc(NULL, size, sizeof(*t->first));
+	t->next = xrealloc(NULL, mbox->n, sizeof(*t->next));
+	t->new_of = xrealloc(NULL, mbox->n, sizeof(*t->new_of));
+	memset(t->first, 0xff, size * sizeof(*t->first));
+	memset(t->new_of, 0xff, mbox->n * sizeof(*t->new_of));
+	for (i = mbox->n; i-- > 0; ) {
+		head = bucket(t, mbox->msgs[i].hash,
+		    body_bytes(&mbox->msgs[i]));
+		t->next[i] = *head;
+		*head = i;
+	}
+}
+
+static void
+table_free(struct table *t)
+{
+	free(t->first);
+	free(t->next);
+	free(t->new_of);
+}
+
+/*
+ * The first known message of that hash and length that is still free, taken
+ * off its chain, or none. Equal messages are found one after another.
+ */
+static uint32_t
+table_take(struct table *t, uint64_t hash, int64_t body)
+{
+	uint32_t *at = bucket(t, hash, body);
+	const struct msg *msg;
+	uint32_t i;
+
+	while ((i = *at) != none) {
+		msg = &t->mbox->msgs[i];
+		if (t->new_of[i] != none) {
+			*at = t->next[i];
+			continue;
+		}
+		if (msg->hash == hash && body_bytes(msg) == body) {
+			*at = t->next[i];
+			return i;
+		}
+		at = &t->next[i];
+	}
+	return none;
+}
+
+/*
+ * The known message to which newlines were added behind: maildrop writes
+ * its empty line before the next message. A size once shown must not
+ * change, so they stay outside (mbox.md 1.3, "FROZEN").
+ */
+static uint32_t
+take_frozen(struct table *t, struct msg *new)
+{
+	int64_t body = body_bytes(new);
+	size_t n = body < THAW_MAX ? (size_t)body : THAW_MAX, k;
+	uint64_t size = new->size;
+	char tail[THAW_MAX];
+	uint32_t i;
+
+	if (n == 0 || fs_pread(t->mbox->fd, tail, n,
+	    new->end - (int64_t)n) != 0)
+		return none;
+	for (k = n; k-- > 0 && (tail[k] == '\n' || tail[k] == '\r'); ) {
+		size -= 1 + (tail[k] == '\n' &&
+		    (k == 0 || tail[k - 1] != '\r'));
+		i = table_take(t, new->hash, body - (int64_t)(n - k));
+		if (i != none) {
+			new->end -= (int64_t)(n - k);
+			new->size = size;
+			return i;
+		}
+	}
+	return none;
+}
+
+/* A believable X-UID that names a known message like it. */
+static uint32_t
+take_by_uid(struct table *t, const struct msg *new)
+{
+	const struct mbox *mbox = t->mbox;
+	int64_t i;
+
+	if (!mbox->sticky || new->uid == 0)
+		return none;
+	i = mbox_find(mbox, new->uid);
+	if (i < 0 || t->new_of[i] != none ||
+	    mbox->msgs[i].hash != new->hash ||
+	    body_bytes(&mbox->msgs[i]) != body_bytes(new))
+		return none;
+	return (uint32_t)i;
+}
+
+static void
+add_new(struct mbox *mbox, struct msg *msg)
+{
+	if (!mbox->sticky || msg->uid < mbox->uidnext)
+		msg->uid = mbox->uidnext;
+	mbox->uidnext = msg->uid + 1;
+	if (mbox->n == mbox->room) {
+		mbox->room = mbox->room == 0 ? 64 :
+		    mbox->room + mbox->room / 2;
+		mbox->msgs = xrealloc(mbox->msgs, mbox->room,
+		    sizeof(*mbox->msgs));
+	}
+	mbox->msgs[mbox->n++] = *msg;
+}
+
+/* The known message in its new place, with what is only this session's. */
+static struct msg
+renewed(const struct msg *old, const struct msg *new)
+{
+	struct msg msg = *new;
+
+	msg.uid = old->uid;
+	msg.flags &= (uint8_t)~FLAG_RECENT;
+	msg.flags |= old->flags & FLAG_RECENT;
+	/* Once believed is believed: \Deleted of a known message counts. */
+	msg.bits |= old->bits & MSG_STAMPED;
+	return msg;
+}
+
+/* Fills table.new_of; known[j] tells which of the scan's were known. */
+static void
+find_known(struct table *t, struct mbox_scan *scan, bool *known)
+{
+	uint32_t i, j;
+
+	for (j = 0; j < scan->n; j++) {
+		i = take_by_uid(t, &scan->msgs[j]);
+		known[j] = i != none;
+		if (i != none)
+			t->new_of[i] = j;
+	}
+	for (j = 0; j < scan->n; j++) {
+		if (known[j])
+			continue;
+		i = table_take(t, scan->msgs[j].hash,
+		    body_bytes(&scan->msgs[j]));
+		if (i == none)
+			i = take_frozen(t, &scan->msgs[j]);
+		known[j] = i != none;
+		if (i != none)
+			t->new_of[i] = j;
+	}
+}
+
+void
+mbox_match(struct mbox *mbox, struct mbox_scan *scan)
+{
+	bool *known = xrealloc(NULL, scan->n, sizeof(*known));
+	struct table table;
+	uint32_t i, j, n = 0;
+
+	table_fill(&table, mbox);
+	find_known(&table, scan, known);
+	for (i = 0; i < mbox->n; i++)
+		if (table.new_of[i] != none)
+			mbox->msgs[n++] = renewed(&mbox->msgs[i],
+			    &scan->msgs[table.new_of[i]]);
+	mbox->n = n;
+	for (j = 0; j < scan->n; j++)
+		if (!known[j])
+			add_new(mbox, &scan->msgs[j]);
+	if (scan->based)
+		mbox->keywords = scan->keywords;
+	table_free(&table);
+	free(known);
+}
+
+void
+mbox_append(struct mbox *mbox, struct mbox_scan *scan)
+{
+	uint32_t i;
+
+	for (i = 0; i < scan->n; i++)
+		add_new(mbox, &scan->msgs[i]);
+}
+
+static bool
+all_stamped(const struct mbox_scan *scan)
+{
+	uint32_t i;
+
+	for (i = 0; i < scan->n; i++)
+		if (scan->msgs[i].uid == 0)
+			return false;
+	return scan->based;
+}
+
+/*
+ * A UIDVALIDITY for one session, larger than the file's own: RFC 4315 3,
+ * UIDNOTSTICKY, "UIDVALIDITY will be different each time".
+ */
+static uint32_t
+session_uidvalidity(const struct mbox_scan *scan)
+{
+	uint32_t v = (uint32_t)time(NULL) & INT32_MAX;
+
+	if (scan->based && v <= scan->uidvalidity &&
+	    scan->uidvalidity < INT32_MAX)
+		v = scan->uidvalidity + 1;
+	return v;
+}
+
+void
+mbox_number(struct mbox *mbox, struct mbox_scan *scan)
+{
+	uint32_t i;
+
+	mbox->keywords = scan->keywords;
+	mbox->sticky = all_stamped(scan);
+	mbox->uidvalidity = mbox->sticky ? scan->uidvalidity :
+	    session_uidvalidity(scan);
+	mbox->uidnext = mbox->sticky ? scan->uidlast + 1 : scan->n + 1;
+	if (!mbox->sticky)
+		for (i = 0; i < scan->n; i++)
+			scan->msgs[i].uid = i + 1;
+	mbox->msgs = scan->msgs;
+	mbox->n = scan->n;
+	mbox->room = scan->room;
+	scan->msgs = NULL;
+	scan->n = scan->room = 0;
+}

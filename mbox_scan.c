@@ -1,0 +1,580 @@
+/*
+ * mbox_scan.c - finds the messages of an mbox file: where each begins and
+ * ends (grammar of mbox.md 1.3), its size as a client sees it, and what its
+ * metadata fields say. Reads the file once, block by block, through one
+ * buffer; neither a line nor a header need fit into it. It locks nothing
+ * and writes nothing.
+ *
+ * Delivered mail is hostile: Content-Length is never used, and metadata is
+ * believed only as far as believe() says.
+ */
+#include "mbox_own.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/fromline.h"
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include "lib/params.h"
+#include "lib/scan.h"
+
+enum {
+	/* Small enough to stay in the cache between read and scan. */
+	BUF_BYTES = 262144,
+	/* Longest From_ line with its end: struct msg has 16 bits for it. */
+	FROM_MAX = 65535,
+	/* What must be seen of the line behind a From_ line, or of a header
+	 * line, to know its kind. */
+	PEEK = META_PIECE_MIN,
+	/* Bytes kept before a place: to see an empty line there. */
+	BEFORE = 8,
+};
+
+/*
+ * The bytes from file offset `at` on, at least `want` of them unless the
+ * file ends before; .p is NULL when reading failed. The BEFORE bytes in
+ * front of `at` are in the buffer too. Void after the next look.
+ */
+static struct str
+look(struct mbox_scan *s, int64_t at, size_t want)
+{
+	size_t skip = (size_t)(at - s->base);
+	ssize_t n;
+
+	if (s->have - skip >= want || s->base + (int64_t)s->have >= s->size)
+		return (struct str){ s->buf + skip, s->have - skip };
+	skip = skip > BEFORE ? skip - BEFORE : 0;
+	memmove(s->buf, s->buf + skip, s->have - skip);
+	s->base += (int64_t)skip;
+	s->have -= skip;
+	while (s->have < BUF_BYTES && s->base + (int64_t)s->have < s->size) {
+		want = BUF_BYTES - s->have;
+		if ((int64_t)want > s->size - s->base - (int64_t)s->have)
+			want = (size_t)(s->size - s->base) - s->have;
+		n = pread(s->fd, s->buf + s->have, want,
+		    s->base + (int64_t)s->have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* Shorter than fstat said: someone ignores the lock. */
+		if (n <= 0)
+			return (struct str){ NULL, 0 };
+		s->have += (size_t)n;
+	}
+	skip = (size_t)(at - s->base);
+	return (struct str){ s->buf + skip, s->have - skip };
+}
+
+static enum err
+fail(struct why *why)
+{
+	return why_set(why, E_IO, "cannot read the mailbox: %s",
+	    errno ? strerror(errno) : "it shrank");
+}
+
+/* Is the line before offset `at` empty, or is there none? */
+static bool
+blank_before(const struct mbox_scan *s, int64_t at)
+{
+	size_t i = (size_t)(at - s->base);
+
+	if (at == 0)
+		return true;
+	if (i < 2 || s->buf[i - 1] != '\n')
+		return at == 1 && i == 1 && s->buf[0] == '\n';
+	if (s->buf[i - 2] == '\n')
+		return true;
+	return s->buf[i - 2] == '\r' && (at == 2 ||
+	    (i >= 3 && s->buf[i - 3] == '\n'));
+}
+
+static bool
+is_point(const struct mbox_scan *s, int64_t at)
+{
+	unsigned i;
+
+	if (at == s->old_end)
+		return true;
+	for (i = 0; i < s->n_points; i++)
+		if (s->points[i] == at)
+			return true;
+	return false;
+}
+
+/* A From_ line as found, with the judgement over it. */
+struct from {
+	size_t n;		/* bytes with EOL */
+	enum fromline_kind kind;
+	struct fromline line;	/* slices of the buffer */
+	bool point;
+};
+
+/*
+ * The decision of mbox.md 1.3 for the bytes at `at`, which stand behind an
+ * LF or NUL, at the start of the file or at a known append point. 1 yes, 0
+ * no, -1 when reading failed. Rules by number in that order.
+ */
+static int
+is_boundary(struct mbox_scan *s, int64_t at, struct from *out)
+{
+	struct str text, line, next;
+	bool blank, nul, header;
+
+	text = look(s, at, 2 * PEEK);
+	if (text.p == NULL)
+		return -1;
+	if (!str_starts(text, STR("From ")))
+		return 0;
+	if (str_index(text, '\n') + PEEK > text.n) {
+		text = look(s, at, FROM_MAX + PEEK);
+		if (text.p == NULL)
+			return -1;
+	}
+	line = str_sub(text, 0, FROM_MAX);
+	line.n = str_index(line, '\n');
+	if (line.n == FROM_MAX)
+		return 0;
+	if (line.n < text.n)
+		line.n++;
+	next = str_from(text, line.n);
+	next.n = str_index(next, '\n') + (str_index(next, '\n') < next.n);
+	out->n = line.n;
+	out->point = false;
+	out->kind = fromline_read(line, &out->line);
+	header = next.n > 0 && fromline_header_like(next);
+	blank = blank_before(s, at);
+	nul = at > s->base && s->buf[at - s->base - 1] == '\0';
+	if (out->kind == FROMLINE_STRICT && (blank || header || nul))
+		return 1;				/* 1 and 4 */
+	if (out->kind == FROMLINE_LAX && blank && header)
+		return 1;				/* 2 */
+	out->point = header && is_point(s, at);		/* 3 */
+	return out->point;
+}
+
+/* LFs without CR among the last bytes of the buffer, from index i on. */
+static unsigned
+recount(const struct mbox_scan *s, size_t i)
+{
+	unsigned n = 0;
+
+	for (; i < s->have; i++)
+		n += s->buf[i] == '\n' && (i == 0 || s->buf[i - 1] != '\r');
+	return n;
+}
+
+/* The nearest known append point behind `at`, or the end of the file. */
+static int64_t
+next_point(const struct mbox_scan *s, int64_t at)
+{
+	int64_t best = s->size;
+	unsigned i;
+
+	if (s->old_end > at && s->old_end < best)
+		best = s->old_end;
+	for (i = 0; i < s->n_points; i++)
+		if (s->points[i] > at && s->points[i] < best)
+			best = s->points[i];
+	return best;
+}
+
+/*
+ * The first boundary at or behind `from`, or s->size; -1 when reading
+ * failed. Adds the bare LFs of [from, that place) to *bare.
+ */
+static int64_t
+find_boundary(struct mbox_scan *s, int64_t from, uint64_t *bare)
+{
+	const size_t straddle = sizeof("\nFrom ") - 2;
+	struct from line;
+	struct str text;
+	int64_t at = from, point;
+	size_t i, n;
+	int r;
+
+	/* The LF right before `from` may be the one before a From_ line; it
+	 * is counted below and is not ours. */
+	text = look(s, at, 1);
+	if (text.p != NULL && at > s->base && text.p[-1] == '\n') {
+		at--;
+		*bare -= at == s->base || text.p[-2] != '\r';
+	}
+	for (;;) {
+		text = look(s, at, straddle + 1);
+		if (text.p == NULL)
+			return -1;
+		point = next_point(s, at);
+		n = s->have;
+		if (point < s->base + (int64_t)n)
+			n = (size_t)(point - s->base);
+		i = scan_from(s->buf, n, (size_t)(at - s->base), bare);
+		if (i < n)
+			at = s->base + (int64_t)i + 1;
+		else if (s->base + (int64_t)n == point) {
+			at = point;
+			if (at == s->size)
+				return at;
+		} else {
+			/* A candidate may lie across the buffer's end. */
+			i = n - straddle;
+			if (s->base + (int64_t)i < at)
+				i = (size_t)(at - s->base);
+			*bare -= recount(s, i);
+			at = s->base + (int64_t)i;
+			continue;
+		}
+		r = is_boundary(s, at, &line);
+		if (r != 0)
+			return r < 0 ? -1 : at;
+	}
+}
+
+/*
+ * A line that does not fit into the buffer: its rest in pieces. Returns
+ * the offset behind it, or -1.
+ */
+static int64_t
+long_line(struct mbox_scan *s, int64_t at)
+{
+	struct str text;
+	size_t n;
+
+	do {
+		text = look(s, at, 1);
+		if (text.p == NULL)
+			return -1;
+		n = str_index(text, '\n');
+		if (n < text.n)
+			n++;
+		meta_more(&s->meta, str_sub(text, 0, n));
+		at += (int64_t)n;
+	} while (n > 0 && s->buf[at - s->base - 1] != '\n' &&
+	    s->meta.bytes < HEADER_MAX_BYTES);
+	return at;
+}
+
+/*
+ * Feeds the header that begins at `at` to s->meta; returns the offset
+ * behind its empty line (or behind HEADER_MAX_BYTES: what follows is body),
+ * or where a boundary or the end of file cuts it off; -1 when reading
+ * failed.
+ */
+static int64_t
+scan_header(struct mbox_scan *s, int64_t at)
+{
+	struct from line;
+	struct str text;
+	size_t n;
+	int r;
+
+	while (s->meta.bytes < HEADER_MAX_BYTES) {
+		text = look(s, at, PEEK);
+		if (text.p == NULL)
+			return -1;
+		if (text.n == 0)
+			return at;
+		if (text.p[0] == 'F' && str_starts(text, STR("From "))) {
+			if ((r = is_boundary(s, at, &line)) != 0)
+				return r < 0 ? -1 : at;
+			text = look(s, at, PEEK);
+		}
+		n = str_index(text, '\n');
+		if (n == text.n) {
+			meta_line(&s->meta, text);
+			at = long_line(s, at + (int64_t)n);
+			if (at < 0)
+				return -1;
+			continue;
+		}
+		at += (int64_t)n + 1;
+		if (meta_line(&s->meta, str_sub(text, 0, n + 1)))
+			return at;
+	}
+	s->meta.ended = true;
+	return at;
+}
+
+static struct msg *
+new_msg(struct mbox_scan *s)
+{
+	if (s->n == s->room) {
+		s->room = s->room == 0 ? 64 : s->room + s->room / 2;
+		s->msgs = xrealloc(s->msgs, s->room, sizeof(*s->msgs));
+	}
+	memset(&s->msgs[s->n], 0, sizeof(s->msgs[0]));
+	return &s->msgs[s->n++];
+}
+
+/*
+ * Where the body [from, next) ends: the empty line before a boundary, or
+ * at the end of the file, belongs to the boundary. *bare follows.
+ */
+static int64_t
+body_end(const struct mbox_scan *s, int64_t from, int64_t next,
+    uint64_t *bare)
+{
+	if (next == from || next < 2 || !blank_before(s, next))
+		return next;
+	if (s->buf[next - s->base - 2] == '\n') {
+		--*bare;
+		return next - 1;
+	}
+	return next - 2 < from ? next : next - 2;
+}
+
+static uint32_t
+keyword_bits(const struct keywords *k, struct str words)
+{
+	struct str word;
+	uint32_t bits = 0;
+	size_t n;
+	int i;
+
+	while (words.n > 0) {
+		n = str_index(words, ' ');
+		word = str_sub(words, 0, n);
+		words = str_from(words, n + 1);
+		if (word.n > 0 && (i = keyword_find(k, word)) >= 0)
+			bits |= (uint32_t)1 << i;
+	}
+	return bits;
+}
+
+static void
+take_base(struct mbox_scan *s)
+{
+	struct str words = meta_base_keywords(&s->meta);
+	size_t n;
+
+	s->based = true;
+	s->uidvalidity = s->meta.uidvalidity;
+	s->uidlast = s->meta.uidlast;
+	while (words.n > 0) {
+		n = str_index(words, ' ');
+		if (n > 0)
+			keyword_add(&s->keywords, str_sub(words, 0, n));
+		words = str_from(words, n + 1);
+	}
+}
+
+/*
+ * What of the metadata counts (mbox.md 2.3): X-IMAPbase only in the first
+ * message, in the shape in which programs write it, and not contradicted
+ * by that message's own X-UID; an X-UID only when it rises and is not above
+ * uidlast; keywords only those that the base field lists. An INBOX message
+ * without such a UID is seen for the first time: a sender must not have it
+ * expunged by \Deleted.
+ */
+static void
+believe(struct mbox_scan *s, struct msg *msg, bool first)
+{
+	const struct meta *m = &s->meta;
+
+	if (first && m->base == META_XIMAPBASE && m->base_shaped &&
+	    m->uid != 0 && m->uid <= m->uidlast)
+		take_base(s);
+	msg->flags = (uint8_t)m->flags;
+	if (s->based && m->uid > s->uid_before && m->uid <= s->uidlast) {
+		msg->uid = s->uid_before = m->uid;
+		msg->bits |= MSG_STAMPED;
+	} else if (s->inbox)
+		msg->flags &= (uint8_t)~FLAG_DELETED;
+	if (!(msg->flags & FLAG_OLD))
+		msg->flags |= FLAG_RECENT;
+	msg->keywords = keyword_bits(&s->keywords, meta_keywords(m));
+}
+
+/*
+ * Is the first message, whose body begins at `body`, UW's or Dovecot's
+ * pseudo message? A forged one fails on the sender, since every MDA writes
+ * the real one, or is harmless: it must look like the real one throughout.
+ */
+static bool
+is_pseudo(struct mbox_scan *s, struct str sender, int64_t body)
+{
+	return s->meta.base == META_XIMAP && s->meta.base_spelled &&
+	    s->meta.base_count == 1 && s->meta.pseudo_subject &&
+	    (str_eq(sender, STR("MAILER-DAEMON")) ||
+	    str_eq(sender, STR("MAILER_DAEMON"))) &&
+	    str_starts(look(s, body, meta_pseudo_body.n), meta_pseudo_body);
+}
+
+static void
+date_message(const struct mbox_scan *s, const struct from *from,
+    struct msg *msg)
+{
+	struct date date = { .time = s->mtime };
+
+	if (from->kind == FROMLINE_NOT)
+		date_to_local(&date);
+	else
+		fromline_date(&from->line, &date);
+	msg->date = date.time;
+	msg->zone = (int16_t)date.zone;
+}
+
+/*
+ * Reads the message whose From_ line `from` begins at `at`, and adds it
+ * unless it is a pseudo message. Returns the offset of the next one, or -1.
+ */
+static int64_t
+scan_message(struct mbox_scan *s, int64_t at, const struct from *from)
+{
+	bool first = !s->tail && s->n == 0 && !s->based;
+	char sender[16];
+	struct msg msg = { .start = at, .from = (uint16_t)from->n };
+	struct str name = str_sub(from->line.sender, 0, sizeof(sender));
+	uint64_t bare = 0;
+	int64_t body, next;
+
+	if (name.n > 0)
+		memcpy(sender, name.p, name.n);
+	name.p = sender;
+	date_message(s, from, &msg);
+	meta_begin(&s->meta, &s->key, str_sub(look(s, at, from->n), 0,
+	    from->n));
+	body = scan_header(s, at + (int64_t)from->n);
+	if (body < 0)
+		return -1;
+	msg.hash = meta_end(&s->meta);
+	msg.head = (uint32_t)s->meta.bytes;
+	if (first && is_pseudo(s, name, body)) {
+		take_base(s);
+		return find_boundary(s, body, &bare);
+	}
+	believe(s, &msg, first);
+	next = s->meta.ended ? find_boundary(s, body, &bare) : body;
+	if (next < 0)
+		return -1;
+	msg.end = body_end(s, body, next, &bare);
+	msg.size = s->meta.bytes - s->meta.hidden + s->meta.bare -
+	    s->meta.hidden_bare + (uint64_t)(msg.end - body) + bare;
+	if (from->point)
+		msg.bits |= MSG_POINT;
+	*new_msg(s) = msg;
+	return next;
+}
+
+uint64_t
+mbox_prefix_hash(const struct hash_key *key, struct str text)
+{
+	struct hash h;
+
+	hash_init(&h, key);
+	hash_add(&h, str_sub(text, 0, PEEK));
+	return hash_end(&h);
+}
+
+/*
+ * The first line of an INBOX is damaged: what stands before the first
+ * boundary is shown as a message without a header (mbox.md 1.3, "never
+ * refuse INBOX"). Returns the offset of the next message, or -1.
+ */
+static int64_t
+scan_prefix(struct mbox_scan *s)
+{
+	const struct from none = { .kind = FROMLINE_NOT };
+	struct msg msg = { .flags = FLAG_RECENT };
+	char text[PEEK];
+	uint64_t bare = 0;
+	int64_t next;
+	size_t n;
+
+	date_message(s, &none, &msg);
+	next = find_boundary(s, 0, &bare);
+	if (next < 0)
+		return -1;
+	msg.end = body_end(s, 0, next, &bare);
+	msg.size = (uint64_t)msg.end + bare;
+	n = msg.end < PEEK ? (size_t)msg.end : PEEK;
+	if (fs_pread(s->fd, text, n, 0) != 0)
+		return -1;
+	msg.hash = mbox_prefix_hash(&s->key, (struct str){ text, n });
+	*new_msg(s) = msg;
+	return next;
+}
+
+/*
+ * Where the first message begins: behind empty lines and NULs. *r is what
+ * is_boundary says there.
+ */
+static int64_t
+skip_blank(struct mbox_scan *s, struct from *from, int *r)
+{
+	int64_t at = s->at;
+	struct str text;
+	size_t i;
+
+	do {
+		text = look(s, at, 1);
+		for (i = 0; i < text.n && (text.p[i] == '\n' ||
+		    text.p[i] == '\r' || text.p[i] == '\0'); i++)
+			;
+		at += (int64_t)i;
+	} while (i > 0 && i == text.n);
+	*r = text.p == NULL ? -1 : at == s->size ? 0 :
+	    is_boundary(s, at, from);
+	return at;
+}
+
+/*
+ * At the end that we knew an appended message may follow at once, glued to
+ * an unterminated line, or behind the newlines that its writer put first.
+ */
+static int64_t
+first_boundary(struct mbox_scan *s, struct from *from, int *r)
+{
+	int64_t at = s->at;
+
+	if (s->tail && (*r = is_boundary(s, at, from)) != 0)
+		return at;
+	at = skip_blank(s, from, r);
+	if (*r != 0 || at == s->size || s->tail)
+		return at;
+	return s->inbox ? 0 : -1;
+}
+
+enum err
+mbox_scan(struct mbox_scan *s, struct why *why)
+{
+	struct from from;
+	int64_t at;
+	int r;
+
+	errno = 0;
+	s->buf = xmalloc(BUF_BYTES);
+	s->base = s->at > BEFORE ? s->at - BEFORE : 0;
+	s->have = 0;
+	if (look(s, s->at, (size_t)(s->at - s->base) + 1).p == NULL)
+		return fail(why);
+	at = first_boundary(s, &from, &r);
+	if (r < 0)
+		return fail(why);
+	if (at < 0 || (s->tail && r == 0 && at < s->size))
+		return why_set(why, E_NOTMBOX, "not a mailbox file");
+	if (r == 0 && at < s->size) {
+		at = scan_prefix(s);
+		if (at >= 0 && at < s->size)
+			r = is_boundary(s, at, &from);
+	}
+	while (at >= 0 && at < s->size && r > 0) {
+		if (s->n == INT32_MAX)
+			return why_set(why, E_LIMIT, "too many messages");
+		at = scan_message(s, at, &from);
+		if (at >= 0 && at < s->size)
+			r = is_boundary(s, at, &from);
+	}
+	return at < 0 || r < 0 ? fail(why) : E_OK;
+}
+
+void
+mbox_scan_free(struct mbox_scan *s)
+{
+	free(s->buf);
+	free(s->msgs);
+	s->buf = NULL;
+	s->msgs = NULL;
+	s->n = s->room = 0;
+}

@@ -1,0 +1,280 @@
+/*
+ * session.c - one connection from greeting to goodbye: read a command, check
+ * that it is legal now, run it, tell what has changed in the mailbox, send
+ * the tagged line. The table of commands is here; what they do is not. No
+ * lock is held, and no mailbox file is touched, between two commands.
+ */
+#include "session.h"
+
+#include "lock.h"
+#include "lib/log.h"
+#include "lib/params.h"
+
+enum {
+	/* command-auth of RFC 3501 section 9. */
+	STATES_AUTH = STATE_AUTH | STATE_SELECTED,
+};
+
+/*
+ * RFC 3501 7.4.1 is in the flags: "An EXPUNGE response MUST NOT be sent
+ * [...] while responding to a FETCH, STORE, or SEARCH command." RFC 5256
+ * section 3 says the same of SORT and THREAD.
+ */
+static const struct command commands[] = {
+	{ "CAPABILITY", cmd_capability, STATE_ANY, 0 },
+	{ "NOOP", cmd_noop, STATE_ANY, 0 },
+	{ "LOGOUT", cmd_logout, STATE_ANY, 0 },
+	{ "ID", cmd_id, STATE_ANY, 0 },
+	{ "FETCH", cmd_fetch, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
+	{ "SEARCH", cmd_search, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
+	{ "SELECT", cmd_select, STATES_AUTH, 0 },
+	{ "EXAMINE", cmd_select, STATES_AUTH, 0 },
+	{ "STATUS", cmd_status, STATES_AUTH, 0 },
+	{ "LIST", cmd_list, STATES_AUTH, 0 },
+	{ "LSUB", cmd_lsub, STATES_AUTH, 0 },
+	{ "NAMESPACE", cmd_namespace, STATES_AUTH, 0 },
+	{ "CHECK", cmd_check, STATE_SELECTED, 0 },
+	{ "CLOSE", cmd_close, STATE_SELECTED, 0 },
+	{ "UNSELECT", cmd_close, STATE_SELECTED, 0 },
+
+	{ "STARTTLS", NULL, STATE_NOT_AUTH, CMD_LATER },
+	{ "AUTHENTICATE", NULL, STATE_NOT_AUTH, CMD_LATER },
+	{ "LOGIN", NULL, STATE_NOT_AUTH, CMD_LATER },
+	{ "CREATE", NULL, STATES_AUTH, CMD_LATER },
+	{ "DELETE", NULL, STATES_AUTH, CMD_LATER },
+	{ "RENAME", NULL, STATES_AUTH, CMD_LATER },
+	{ "SUBSCRIBE", NULL, STATES_AUTH, CMD_LATER },
+	{ "UNSUBSCRIBE", NULL, STATES_AUTH, CMD_LATER },
+	{ "APPEND", NULL, STATES_AUTH, CMD_LATER },
+	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
+	{ "IDLE", NULL, STATES_AUTH, CMD_LATER },
+	{ "EXPUNGE", NULL, STATE_SELECTED, CMD_LATER | CMD_UID },
+	{ "COPY", NULL, STATE_SELECTED, CMD_LATER | CMD_UID },
+	{ "MOVE", NULL, STATE_SELECTED, CMD_LATER | CMD_UID },
+	{ "STORE", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
+	    CMD_NOEXPUNGE },
+	{ "SORT", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
+	    CMD_NOEXPUNGE },
+	{ "THREAD", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
+	    CMD_NOEXPUNGE },
+};
+
+/* One command on its way through. */
+struct request {
+	struct parser p;
+	struct str tag;
+	const struct command *row;	/* NULL until it is found */
+	bool uid;
+	struct outcome o;
+};
+
+/* Does the session go on, and if not, how has it ended? */
+enum end { GO_ON, END_LOGOUT, END_CUT, END_REFUSED };
+
+static void
+say_bye(struct session *s, const char *code, const char *text)
+{
+	reply_raw(&s->reply, STR("* BYE "));
+	if (code != NULL)
+		reply_f(&s->reply, "[%s] ", code);
+	reply_text(&s->reply, text);
+	reply_raw(&s->reply, STR("\r\n"));
+}
+
+static void
+log_end(const struct session *s, const char *event)
+{
+	char user[257];
+
+	log_info("%s user=%s host=%s", event, s->user == NULL ? "???" :
+	    log_clean(str_c(s->user), user, sizeof(user)), s->peer);
+}
+
+static bool
+stopped(const struct session *s)
+{
+	return s->io.stop != NULL && *s->io.stop;
+}
+
+/* Before login one deadline stands for all; no command moves it. */
+static void
+allow(struct session *s, int seconds)
+{
+	if (s->state != STATE_NOT_AUTH)
+		io_deadline(&s->io, seconds);
+}
+
+static void
+greet(struct session *s)
+{
+	reply_raw(&s->reply, s->state == STATE_NOT_AUTH ?
+	    STR("* OK [CAPABILITY ") : STR("* PREAUTH [CAPABILITY "));
+	cmd_any_capabilities(s);
+	reply_raw(&s->reply, STR("] "));
+	reply_text(&s->reply, s->host);
+	reply_raw(&s->reply, STR(" IMAP4rev1 " IMAPD_NAME " " IMAPD_VERSION
+	    " server ready\r\n"));
+}
+
+static const char *
+wrong_state(const struct session *s, const struct command *row)
+{
+	if (row->states == STATE_NOT_AUTH)
+		return "Already logged in";
+	return s->state == STATE_NOT_AUTH ? "Not logged in yet" :
+	    "No mailbox is selected";
+}
+
+/* Reads the command's name and finds its row, if it is legal now. */
+static int
+find(const struct session *s, struct request *q)
+{
+	struct str name;
+
+	if (parse_word(&q->p, &name) != 0)
+		return -1;
+	q->uid = str_ieq(name, STR("UID"));
+	if (q->uid && (parse_space(&q->p) != 0 ||
+	    parse_word(&q->p, &name) != 0))
+		return -1;
+	q->row = command_find(commands, sizeof(commands) /
+	    sizeof(commands[0]), name);
+	if (q->row == NULL)
+		return parse_bad(&q->p, "Unknown command");
+	if (q->uid && !(q->row->flags & CMD_UID))
+		return parse_bad(&q->p, "Command has no UID form");
+	if (!(q->row->states & s->state))
+		return parse_bad(&q->p, wrong_state(s, q->row));
+	return 0;
+}
+
+static enum result
+run(struct session *s, struct request *q)
+{
+	if (parse_tag(&q->p, &q->tag) != 0 || parse_space(&q->p) != 0 ||
+	    find(s, q) != 0)
+		return R_BAD;
+	if (q->row->flags & CMD_LATER)
+		return outcome_set(&q->o, R_NO, NULL,
+		    "%s%s is not available in this version",
+		    q->uid ? "UID " : "", q->row->name);
+	return q->row->run(s, &q->p, &q->o, q->uid);
+}
+
+/*
+ * After each command, so that the numbers in the next one are those that
+ * the client knows, and new mail is told with whatever it asks next. A
+ * mailbox that can not be read just now is a warning: RFC 3501 7.1.2, "The
+ * untagged form indicates a warning; the command can still complete
+ * successfully."
+ */
+static void
+tell_changes(struct session *s, const struct request *q)
+{
+	bool changed = false, expunge;
+	struct why why = { .text = "" };
+
+	mbox_rest(s->mbox);
+	if (mbox_sync(s->mbox, &changed, &why) != E_OK) {
+		log_warn("can not look for changes: %s", why.text);
+		reply_raw(&s->reply, STR("* NO Can not look for changes: "));
+		reply_text(&s->reply, why.text);
+		reply_raw(&s->reply, STR("\r\n"));
+	}
+	s->view.stale |= changed;
+	expunge = q->uid || !(q->row->flags & CMD_NOEXPUNGE);
+	view_tell(&s->view, s->mbox, &s->reply, expunge, q->uid);
+}
+
+/*
+ * The rest of the line could not be read to its end, or is too much to
+ * read. RFC 7888 section 4 permits "an untagged BYE response explaining the
+ * reason"; a cut-off command is answered, but was not run.
+ */
+static enum end
+give_up(struct session *s, const struct request *q)
+{
+	if (q->p.fault == PARSE_FATAL) {
+		say_bye(s, q->p.code, q->p.why);
+		return END_REFUSED;
+	}
+	if (s->io.ended == IO_EOF)
+		command_tagged(&s->reply, q->tag, NULL, q->uid, R_BAD, &q->o,
+		    &q->p);
+	return END_CUT;
+}
+
+static enum end
+count_bad(struct session *s)
+{
+	unsigned most = s->state == STATE_NOT_AUTH ? BAD_MAX_PREAUTH : BAD_MAX;
+
+	if (++s->bad < most)
+		return GO_ON;
+	say_bye(s, NULL, "Too many bad commands");
+	return END_REFUSED;
+}
+
+/* One command, from its first byte to its tagged line. */
+static enum end
+serve(struct session *s)
+{
+	struct request q = { .row = NULL };
+	enum result r;
+
+	allow(s, s->options->idle_timeout);
+	if (s->io.gone || stopped(s) || io_peek(&s->io) < 0)
+		return END_CUT;
+	allow(s, COMMAND_TIMEOUT);
+	pool_reset(s->pool);
+	parse_begin(&q.p, &s->io, s->pool, s->state == STATE_NOT_AUTH ?
+	    LITERAL_MAX_PREAUTH : LITERAL_MAX_BYTES);
+	r = run(s, &q);
+	if (!q.p.at_end && parse_resync(&q.p) != 0)
+		return give_up(s, &q);
+	if (s->mbox != NULL && (r == R_OK || r == R_NO))
+		tell_changes(s, &q);
+	if (lock_held())
+		log_bug("a lock is held between commands");
+	command_tagged(&s->reply, q.tag, q.row == NULL ? NULL : q.row->name,
+	    q.uid, r, &q.o, &q.p);
+	if (r == R_BAD)
+		return count_bad(s);
+	s->bad = 0;
+	return r == R_BYE ? END_LOGOUT : GO_ON;
+}
+
+/* Says goodbye to a client that did not, where it can still be said. */
+static void
+farewell(struct session *s, enum end end)
+{
+	if (end == END_LOGOUT)
+		log_end(s, "Logout");
+	else if (end == END_REFUSED)
+		log_end(s, "Refused");
+	else if (stopped(s)) {
+		say_bye(s, NULL, "Server shutting down");
+		log_end(s, "Killed (terminated)");
+	} else if (s->io.ended == IO_TIMEOUT) {
+		say_bye(s, NULL, "Autologout (idle for too long)");
+		log_end(s, "Autologout");
+	} else
+		log_end(s, "Connection closed");
+}
+
+int
+session_run(struct session *s)
+{
+	enum end end;
+
+	if (s->state == STATE_NOT_AUTH)
+		io_deadline(&s->io, LOGIN_TIMEOUT);
+	greet(s);
+	do
+		end = serve(s);
+	while (end == GO_ON);
+	farewell(s, end);
+	io_flush(&s->io);
+	cmd_folder_leave(s);
+	return end == END_LOGOUT ? 0 : 1;
+}
