@@ -13,18 +13,23 @@
 #include "lib/mime.h"
 #include "lib/str.h"
 
-/* The parenthesised list; missing Sender and Reply-To are filled from
- * From (RFC 3501 7.4.2). */
+/*
+ * The parenthesised list; missing Sender and Reply-To are filled from From
+ * (RFC 3501 7.4.2). Address fields that stand more than once are shown
+ * together, so that no mail shows one sender here and another one there;
+ * of the other fields the first counts.
+ */
 void	body_envelope(struct reply *r, struct pool *pool, struct str header);
 
-/* BODY, or with `extended` BODYSTRUCTURE. */
+/* BODY, or with `extended` BODYSTRUCTURE, of a tree of mime_parse. */
 void	body_structure(struct reply *r, struct pool *pool,
 	    const struct part *root, bool extended);
 
 /*
  * The text of a section; p == NULL when the message has no such part
- * (answered NIL). tree is asked for only when the section needs it. The
- * slice points into whole, or into the pool (HEADER.FIELDS).
+ * (answered NIL). The tree is parsed only when the section needs it, and
+ * kept in *tree. The slice points into header, body or whole, or into the
+ * pool (HEADER.FIELDS).
  */
 struct str	body_section(const struct section *section, struct pool *pool,
 		    struct str header, struct str body, struct str whole,

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* A walk: the table is short, and the rows that clients ask for most stand
+ * first. */
 const struct command *
 command_find(const struct command *table, size_t n, struct str name)
 {
@@ -19,6 +21,7 @@ command_find(const struct command *table, size_t n, struct str name)
 	return NULL;
 }
 
+/* A text that is too long is cut: it is for a human. */
 enum result
 outcome_set(struct outcome *o, enum result result, const char *code,
     const char *fmt, ...)
@@ -79,7 +82,8 @@ result_name(enum result result)
 	}
 }
 
-/* "UID FETCH completed", "UID FETCH failed". */
+/* "UID FETCH completed", "UID FETCH failed". No row, no name: the command
+ * was not understood. */
 static void
 usual_words(struct outcome *o, enum result result, const char *name,
     bool uid)
@@ -91,6 +95,11 @@ usual_words(struct outcome *o, enum result result, const char *name,
 		    name, result == R_NO ? "failed" : "completed");
 }
 
+/*
+ * A tag that could not be read is answered untagged (RFC 3501 7.1.3: the
+ * untagged form of BAD "indicates a protocol-level error for which the
+ * associated command can not be determined").
+ */
 void
 command_tagged(struct reply *r, struct str tag, const char *name, bool uid,
     enum result result, const struct outcome *o, const struct parser *p)

@@ -17,7 +17,7 @@ enum {
 	FETCH_FAST = FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE,
 	FETCH_ALL = FETCH_FAST | FETCH_ENVELOPE,
 	FETCH_FULL = FETCH_ALL | FETCH_BODY,
-	/* One more than a tree is deep: part 1 of what is no multipart. */
+	/* A tree is no deeper; one more for part 1 of what is no multipart. */
 	NUMBERS_MAX = MIME_DEPTH_MAX + 1,
 };
 
@@ -73,6 +73,7 @@ struct draft {
 	struct section **tail;
 };
 
+/* Sections are answered in the order asked, and as often. */
 static struct section *
 section_add(struct draft *d)
 {
@@ -181,7 +182,7 @@ section_text(struct parser *p, struct section *s)
 	return 0;
 }
 
-/* "<" number "." nz-number ">" */
+/* "<" number "." nz-number ">", directly behind the section. */
 static int
 partial(struct parser *p, struct section *s)
 {
@@ -278,6 +279,11 @@ fetch_parse(struct parser *p, struct fetch_plan *plan)
 	return parse_close(p);
 }
 
+/*
+ * How much of each message must be read. Most of what clients ask for all
+ * day (flags, sizes, envelopes) needs no body, and bodies are most of a
+ * mailbox.
+ */
 enum need { NEED_RECORD, NEED_HEADER, NEED_WHOLE };
 
 /* One command at work. */
@@ -342,10 +348,6 @@ flags(struct answer *a, struct view_entry *e)
 
 	e->flags = a->msg->flags & (FLAGS_SYSTEM | FLAG_RECENT);
 	e->keywords = a->msg->keywords;
-	if (e->changed) {
-		e->changed = false;
-		run->view->changed--;
-	}
 	item(a, STR("FLAGS "));
 	reply_flags(run->reply, e->flags, e->keywords, &run->mbox->keywords);
 }
@@ -375,6 +377,7 @@ record(struct answer *a, struct view_entry *e)
 	}
 }
 
+/* What is computed from the bytes. The tree serves the sections too. */
 static void
 structures(struct answer *a)
 {
@@ -445,6 +448,8 @@ count(const struct answer *a, const struct section *s, struct str text)
 	return size;
 }
 
+/* A part that the message does not have is NIL: "msg-att-static = [...]
+ * "BODY" section ["<" number ">"] SP nstring". */
 static void
 section_send(struct answer *a, const struct section *s)
 {
@@ -512,12 +517,19 @@ fails_all(enum err err)
 	return err != E_OK && err != E_GONE && err != E_LIMIT;
 }
 
+/* Is there still someone to answer? A mailbox takes seconds to send; a
+ * system that is going down does not wait so long. */
 static bool
 stopped(const struct io *io)
 {
 	return io->gone || (io->stop != NULL && *io->stop);
 }
 
+/*
+ * Memory is one message's, whatever the set names. Where something fails
+ * the last failure is the one that is told; all that could be answered has
+ * been.
+ */
 enum result
 fetch_run(const struct fetch_plan *plan, struct mbox *mbox,
     struct view *view, struct reply *reply, const struct set *set, bool uid,

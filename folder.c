@@ -17,47 +17,6 @@
 /* How much of a file is read to see whether it begins as an mbox. */
 enum { SNIFF_BYTES = 1024 };
 
-bool
-path_set(struct path *path, struct str s)
-{
-	if (s.n >= sizeof path->p)
-		return false;
-	memcpy(path->p, s.p, s.n);
-	path_cut(path, s.n);
-	return true;
-}
-
-bool
-path_add(struct path *path, struct str part)
-{
-	if (part.n >= sizeof path->p - path->n - 1)
-		return false;
-	path->p[path->n] = '/';
-	memcpy(path->p + path->n + 1, part.p, part.n);
-	path_cut(path, path->n + 1 + part.n);
-	return true;
-}
-
-void
-path_cut(struct path *path, size_t n)
-{
-	path->n = n;
-	path->p[n] = '\0';
-}
-
-bool
-path_within(struct str dir, struct str path)
-{
-	return str_starts(path, dir) && path.n > dir.n + 1 &&
-	    path.p[dir.n] == '/';
-}
-
-static struct str
-path_str(const struct path *path)
-{
-	return (struct str){ path->p, path->n };
-}
-
 enum err
 folder_errno(int e)
 {
@@ -71,6 +30,9 @@ folder_errno(int e)
 		return E_PERM;
 	case ENAMETOOLONG:
 		return E_NAME;
+	case ENXIO:
+	case ENODEV:
+		return E_NOTMBOX;
 	default:
 		return E_IO;
 	}
@@ -149,14 +111,10 @@ resolve(const struct folders *f, struct str name, struct path *path,
 
 	e = folder_root(f, path);
 	while ((e == E_OK || e == E_NOENT) && folder_part(&name, &part)) {
-		if (e == E_NOENT) {
-			if (!path_add(path, part))
-				e = E_NAME;
-			continue;
-		}
-		e = step(f, path, part, st);
-		if (e == E_OK && name.p != NULL && !S_ISDIR(st->st_mode))
-			e = E_NOENT;
+		if (e == E_OK)
+			e = step(f, path, part, st);
+		else if (!path_add(path, part))
+			e = E_NAME;
 	}
 	return e;
 }
@@ -201,7 +159,7 @@ folder_sniff(int at, const char *name, struct stat *st)
 	if (fd == -1)
 		return folder_errno(errno);
 	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) {
-		n = st->st_size == 0 ? 0 : read(fd, text, sizeof text);
+		n = read(fd, text, sizeof text);
 		if (n == 0 || (n > 0 &&
 		    begins_as_mbox((struct str){ text, (size_t)n })))
 			e = E_OK;

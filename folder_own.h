@@ -1,7 +1,7 @@
 /*
  * folder_own.h - what folder.c, folder_name.c and folder_list.c share and
- * no other file needs: paths, and the rules that look-up and LIST must both
- * keep, so that what is shown can be opened and the other way round.
+ * no other file needs: the rules that look-up and LIST must both keep, so
+ * that what is shown can be opened and the other way round.
  */
 #ifndef FOLDER_OWN_H
 #define FOLDER_OWN_H
@@ -13,6 +13,7 @@
 #include "folder.h"
 #include "lib/buf.h"
 #include "lib/params.h"
+#include "lib/path.h"
 
 enum {
 	/* Never waits, and never takes a symlink for what it leads to. */
@@ -23,20 +24,9 @@ enum {
 	FOLDER_SHOWN_MAX = 2 * NAME_MAX_BYTES,
 };
 
-/* folder.c: a path being built; ends in NUL at every moment. */
-struct path {
-	size_t n;
-	char p[PATH_MAX];
-};
+/* folder.c */
 
-/* False, and not to be used, when it is too long. */
-bool	path_set(struct path *path, struct str s);
-/* Adds a slash and part; false, and unchanged, when that is too long. */
-bool	path_add(struct path *path, struct str part);
-void	path_cut(struct path *path, size_t n);
-/* Is path strictly below dir? Both resolved; "" is "/". */
-bool	path_within(struct str dir, struct str path);
-
+/* What errno means for one file; E_IO for what is no matter of the file. */
 enum err	folder_errno(int e);
 /*
  * Sets path to the root. E_PERM when the mail directory is (or has become)
@@ -49,8 +39,8 @@ enum err	folder_root(const struct folders *f, struct path *path);
  */
 enum err	folder_follow(const struct folders *f, struct path *path);
 /*
- * Opens a file that is known to be regular to see whether it is a mailbox;
- * st is what was opened. E_NOTMBOX when it can not be read to the end.
+ * Opens a file, known to be a regular one, to see whether it is a mailbox.
+ * st is of what was opened.
  */
 enum err	folder_sniff(int at, const char *name, struct stat *st);
 

@@ -140,8 +140,7 @@ is_boundary(struct mbox_scan *s, int64_t at, struct from *out)
 		line.n++;
 	next = str_from(text, line.n);
 	next.n = str_index(next, '\n') + (str_index(next, '\n') < next.n);
-	out->n = line.n;
-	out->point = false;
+	*out = (struct from){ .n = line.n };
 	out->kind = fromline_read(line, &out->line);
 	header = next.n > 0 && fromline_header_like(next);
 	blank = blank_before(s, at);

@@ -21,6 +21,8 @@ enum {
 	PIECE_BYTES = 4096,
 };
 
+/* Too long can only be a mistake of ours: no client or mailbox bytes come
+ * here, so the length does not hang on them. */
 void
 reply_f(struct reply *r, const char *fmt, ...)
 {
@@ -101,6 +103,7 @@ quotable(struct str s)
 	return true;
 }
 
+/* What lies between two escapes goes out whole. */
 static void
 quoted(struct reply *r, struct str s)
 {
@@ -118,6 +121,10 @@ quoted(struct reply *r, struct str s)
 	byte(r, '"');
 }
 
+/*
+ * This choice is what keeps a subject with a line end in it from being read
+ * as a response of ours: no byte inside a literal is ever syntax.
+ */
 void
 reply_string(struct reply *r, struct str s)
 {
@@ -226,6 +233,8 @@ crlf_fill(struct crlf *c, char *to, size_t room)
 	return done;
 }
 
+/* In the copy that is about to leave: one byte stays one byte, so the
+ * literal's count holds. */
 static void
 no_nul(char *p, size_t n)
 {
@@ -258,7 +267,9 @@ crlf_send(struct reply *r, struct crlf *c, uint64_t count)
 
 /*
  * Passes over the first `skip` octets: piece by piece, counting, and then
- * byte by byte inside the piece that holds the place.
+ * byte by byte inside the piece that holds the place. A client that reads a
+ * big message in parts pays for the way there each time, but at the speed
+ * of scan_lines.
  */
 static void
 crlf_skip(struct crlf *c, uint64_t skip)
@@ -267,6 +278,7 @@ crlf_skip(struct crlf *c, uint64_t skip)
 	uint64_t octets;
 
 	for (;;) {
+		/* scan_lines can not see the CR before a piece. */
 		piece = str_sub(c->text, c->at, PIECE_BYTES);
 		octets = reply_crlf_size(piece);
 		if (piece.n > 0 && piece.p[0] == '\n' &&
@@ -287,6 +299,8 @@ crlf_skip(struct crlf *c, uint64_t skip)
 	}
 }
 
+/* A size that does not fit the text is caught here before the client can
+ * be made to read on in the wrong place. */
 void
 reply_literal(struct reply *r, struct str text, uint64_t size)
 {
@@ -298,6 +312,8 @@ reply_literal(struct reply *r, struct str text, uint64_t size)
 		log_bug("literal: %zu bytes too many", text.n - c.at);
 }
 
+/* RFC 3501 6.4.5: "If the starting octet is beyond the end of the text, an
+ * empty string is returned." Reading beyond the end "is truncated". */
 void
 reply_literal_part(struct reply *r, struct str text, uint64_t size,
     uint32_t first, uint32_t count)
@@ -324,7 +340,11 @@ flag(struct reply *r, struct str name, bool *any)
 	*any = true;
 }
 
-/* \Recent first, as UW has it, then the order of the FLAGS line. */
+/*
+ * \Recent first, as UW has it, then the order of the FLAGS line. FLAG_OLD is
+ * the mailbox's own business. Keywords were checked to be atoms when they
+ * were read (keyword_add).
+ */
 void
 reply_flags(struct reply *r, unsigned flags, uint32_t keywords,
     const struct keywords *names)
@@ -371,6 +391,8 @@ reply_date(struct reply *r, const struct date *date)
 	byte(r, '"');
 }
 
+/* "text = 1*TEXT-CHAR": paths and the system's error texts can hold what is
+ * none, above all a line end. */
 void
 reply_text(struct reply *r, const char *text)
 {

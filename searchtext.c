@@ -231,8 +231,8 @@ searchtext_field(struct searchtext *t, struct str name,
 	if (hopeless(t->header, n))
 		return false;
 	while (header_next(&rest, &field))
-		if (str_ieq(field.name, name) && (n->folded.n == 0 ||
-		    field_has(t, str_trim(field.value), n)))
+		if (str_ieq(field.name, name) &&
+		    field_has(t, str_trim(field.value), n))
 			return true;
 	return false;
 }
@@ -247,7 +247,7 @@ header_has(struct searchtext *t, struct str header, const struct needle *n)
 	if (hopeless(header, n))
 		return false;
 	while (header_next(&header, &field))
-		if (field_has(t, str_chomp(field.whole), n))
+		if (field_has(t, str_trim(field.whole), n))
 			return true;
 	return false;
 }
@@ -328,6 +328,14 @@ part_has(struct searchtext *t, const struct part *part,
 	return utf8_has(t, buf_str(&t->utf8), n);
 }
 
+/* Delivery reports and the like are "message" without a message inside. */
+static bool
+is_text(const struct part *part)
+{
+	return part->child == NULL && (mime_is_text(part) ||
+	    str_ieq(part->type, STR("message")));
+}
+
 /* The next part in the order of the message, or NULL. */
 static const struct part *
 next_part(const struct part *part)
@@ -352,8 +360,7 @@ searchtext_body(struct searchtext *t, const struct needle *n, bool mime)
 		if (part->up != NULL && (mime || part->up->message) &&
 		    header_has(t, part->header, n))
 			return true;
-		if (part->child == NULL && mime_is_text(part) &&
-		    part_has(t, part, n))
+		if (is_text(part) && part_has(t, part, n))
 			return true;
 	}
 	return false;

@@ -223,6 +223,9 @@ serve(struct session *s)
 	enum result r;
 
 	allow(s, s->options->idle_timeout);
+	/* Nobody reads what io_peek would send before it waits? */
+	if (s->io.in_at == s->io.in_n)
+		io_flush(&s->io);
 	if (s->io.gone || stopped(s) || io_peek(&s->io) < 0)
 		return END_CUT;
 	allow(s, COMMAND_TIMEOUT);

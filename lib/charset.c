@@ -125,8 +125,7 @@ harmless(struct str name)
 		if (ascii_alpha((unsigned char)name.p[i]) ||
 		    ascii_digit((unsigned char)name.p[i]))
 			any = true;
-		else if (name.p[i] == '\0' ||
-		    memchr("._:()+-", name.p[i], 7) == NULL)
+		else if (memchr("._:()+-", name.p[i], 7) == NULL)
 			return false;
 	}
 	return any;
@@ -277,7 +276,6 @@ iconv_some(iconv_t cd, struct str *in, struct buf *out)
 static void
 from_iconv(iconv_t cd, struct str text, struct buf *out)
 {
-	(void)iconv(cd, NULL, NULL, NULL, NULL);
 	while (text.n > 0 && !out->over) {
 		switch (iconv_some(cd, &text, out)) {
 		case 0:
@@ -293,6 +291,8 @@ from_iconv(iconv_t cd, struct str text, struct buf *out)
 			text = str_from(text, 1);
 		}
 	}
+	/* This also puts cd back to where the next text begins. */
+	text.n = 0;
 	(void)iconv_some(cd, &text, out);
 }
 

@@ -427,6 +427,15 @@ word_encoded(struct str *rest, struct encoded *w, struct buf *scratch,
 	*out = (struct word){ buf_str(scratch), charset };
 }
 
+/* Length of the line end that s begins with, or 0. A lone CR is text. */
+static size_t
+line_end(struct str s)
+{
+	if (s.n > 0 && s.p[0] == '\n')
+		return 1;
+	return s.n > 1 && s.p[0] == '\r' && s.p[1] == '\n' ? 2 : 0;
+}
+
 /*
  * Bytes before the next encoded word (then *w is that word) or line end.
  * A word is found anywhere, glued to text or in a quoted string, against
@@ -440,8 +449,8 @@ plain_run(struct str s, struct encoded *w)
 	for (i = 0; i < s.n; i++) {
 		if (s.p[i] == '=' && encoded_find(str_from(s, i), w))
 			return i;
-		if (s.p[i] == '\n')
-			return i > 0 && s.p[i - 1] == '\r' ? i - 1 : i;
+		if (line_end(str_from(s, i)) > 0)
+			return i;
 	}
 	return s.n;
 }
@@ -453,8 +462,8 @@ word_next(struct str *rest, struct buf *scratch, struct word *out)
 	size_t n;
 
 	buf_clear(scratch);
-	while (str_starts(*rest, STR("\n")) || str_starts(*rest, STR("\r\n")))
-		*rest = str_from(*rest, rest->p[0] == '\r' ? 2 : 1);
+	while ((n = line_end(*rest)) > 0)
+		*rest = str_from(*rest, n);
 	if (rest->n == 0)
 		return false;
 	n = plain_run(*rest, &w);
@@ -582,8 +591,8 @@ utf7_unit(uint32_t *high, uint32_t unit, struct buf *out)
 
 /*
  * Decodes modified base64 from behind its "&". Returns the bytes taken,
- * with the "-", or 0: no "-", nothing in it, a foreign byte, half a
- * surrogate pair, a character too many, or padding bits that are not zero.
+ * with the "-", or 0: no "-", a foreign byte, half a surrogate pair, a
+ * character too many, or padding bits that are not zero.
  */
 static size_t
 utf7_shifted(struct str in, struct buf *out)
@@ -606,7 +615,7 @@ utf7_shifted(struct str in, struct buf *out)
 		if (!utf7_unit(&high, bits >> have & 0xffff, out))
 			return 0;
 	}
-	if (i == 0 || i == in.n || high != 0 || have >= 6 ||
+	if (i == in.n || high != 0 || have >= 6 ||
 	    (bits & ((1u << have) - 1)) != 0)
 		return 0;
 	return i + 1;

@@ -101,7 +101,10 @@ date_day_written(const struct date *d)
 
 #define LETTERS(a, b, c)	((uint32_t)(a) << 16 | (b) << 8 | (c))
 
-/* Index + 1 of the first three letters of s, in lower case, or 0. */
+/*
+ * Index + 1 of the first three letters of s, or 0. Setting bit 0x20 makes
+ * a lower-case letter of no byte but that letter in either case.
+ */
 static int
 letters_find(struct str s, const uint32_t *table, int n)
 {
@@ -305,14 +308,14 @@ digit_at(struct str s, size_t at)
 	return at < s.n && ascii_digit((unsigned char)s.p[at]);
 }
 
-/* ":" with white space allowed around it; or, if `dot`, the "." between
- * digits that some mailers write. */
+/* ":" with white space allowed around it; or the "." before a digit that
+ * some mailers write. */
 static bool
-take_colon(struct str *rest, bool dot)
+take_colon(struct str *rest)
 {
 	struct str after = *rest;
 
-	if (dot && digit_at(after, 1) && take(&after, '.')) {
+	if (digit_at(after, 1) && take(&after, '.')) {
 		*rest = after;
 		return true;
 	}
@@ -332,7 +335,7 @@ read_time(struct reading *r, int hour)
 
 	if (!take_pair(&r->rest, &minute))
 		return false;
-	if (take_colon(&r->rest, true) && !take_pair(&r->rest, &second))
+	if (take_colon(&r->rest) && !take_pair(&r->rest, &second))
 		return false;
 	if (digit_at(r->rest, 1) && take(&r->rest, '.'))
 		take_digits(&r->rest, &fraction);
@@ -360,9 +363,7 @@ read_number(struct reading *r)
 
 	if (value < 0)
 		return false;
-	/* Before the day a "." might part a date in numbers, 22.08.2002. */
-	if (r->seconds < 0 && digits <= 2 &&
-	    take_colon(&r->rest, r->day != 0))
+	if (r->seconds < 0 && digits <= 2 && take_colon(&r->rest))
 		return read_time(r, value);
 	if (r->day == 0 && digits <= 2)
 		r->day = value;
@@ -371,11 +372,14 @@ read_number(struct reading *r)
 	return true;
 }
 
-/* "+hhmm"; also "+hh" and "+hh:mm". No possible zone is UTC (4.3). */
+/*
+ * "+hhmm"; also "+hh" and "+hh:mm". The first one counts; what is no
+ * possible zone is UTC, as RFC 5322 4.3 says of unknown names.
+ */
 static void
 read_zone(struct reading *r, char sign)
 {
-	int hours, minutes = 0;
+	int hours, minutes = 0, zone = 0;
 	size_t digits = take_digits(&r->rest, &hours);
 
 	if (digits <= 2) {
@@ -385,8 +389,9 @@ read_zone(struct reading *r, char sign)
 		minutes = hours % 100;
 		hours /= 100;
 	}
-	if (!zone_number(sign, hours, minutes, &r->zone))
-		r->zone = 0;
+	zone_number(sign, hours, minutes, &zone);
+	if (!r->numbered)
+		r->zone = zone;
 	r->numbered = true;
 }
 
@@ -433,7 +438,7 @@ date_from_822(struct str value, struct date *out)
 		} else {
 			r.rest = str_from(r.rest, 1);
 			if ((c == '+' || c == '-') && r.seconds >= 0 &&
-			    !r.numbered && digit_at(r.rest, 0))
+			    digit_at(r.rest, 0))
 				read_zone(&r, c);
 		}
 	}
@@ -472,8 +477,9 @@ date_day_from_imap(struct str s, int64_t *day)
 }
 
 /*
- * RFC 3501 section 9, date-time, without the quotes. Every part has a fixed
- * width, for date-day-fixed is (SP DIGIT) / 2DIGIT.
+ * RFC 3501 section 9, date-time without its quotes. Strict, for only
+ * programs write it, and a wrong guess would stay with the message for
+ * ever. date-day-fixed is (SP DIGIT) / 2DIGIT, so every width is fixed.
  */
 int
 date_from_imap(struct str s, struct date *out)
@@ -503,6 +509,8 @@ put_two(char *p, int value)
 	p[1] = (char)('0' + value % 10);
 }
 
+/* By hand: a FETCH may ask for 50,000 of these, and printf costs more than
+ * finding the message does. */
 void
 date_to_imap(const struct date *d, char out[27])
 {

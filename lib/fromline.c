@@ -13,8 +13,7 @@
 /* Longest line, with its end: struct msg keeps the length in 16 bits. */
 enum { FROMLINE_MAX_BYTES = 65535 };
 
-/* No program that wrote an mbox lived before the one, and a year beyond the
- * other is prose or forged. */
+/* No mailbox is older than the one; a clock beyond the other is wrong. */
 enum { YEAR_MIN = 1970, YEAR_MAX = 2199 };
 
 /* A date as its words are found. */
@@ -38,26 +37,32 @@ chomp(struct str line)
 	return line;
 }
 
-/* Cuts the last word, and the spaces behind it, off *line. */
+/* Cuts the last word, and the spaces before it, off *line. Behind a space
+ * at the very end of the line stands an empty word, which is no date. */
 static struct str
 word_back(struct str *line)
 {
-	size_t end = line->n, at;
+	size_t at = line->n;
+	struct str word;
 
-	while (end > 0 && line->p[end - 1] == ' ')
-		end--;
-	for (at = end; at > 0 && line->p[at - 1] != ' ';)
+	while (at > 0 && line->p[at - 1] != ' ')
+		at--;
+	word = (struct str){ line->p + at, line->n - at };
+	while (at > 0 && line->p[at - 1] == ' ')
 		at--;
 	line->n = at;
-	return (struct str){ line->p + at, end - at };
+	return word;
 }
 
+/* ("+" / "-") 4DIGIT */
 static bool
-is_digits(struct str s)
+is_zone_number(struct str s)
 {
 	size_t i;
 
-	for (i = 0; i < s.n; i++)
+	if (s.n != 5 || (s.p[0] != '+' && s.p[0] != '-'))
+		return false;
+	for (i = 1; i < s.n; i++)
 		if (!ascii_digit((unsigned char)s.p[i]))
 			return false;
 	return true;
@@ -86,13 +91,18 @@ is_zone_name(struct str s)
 static void
 take_zone(struct str *line, struct stamp *d)
 {
-	struct str rest = *line, word = word_back(&rest), two = rest;
-	bool number = word.n == 5 && (word.p[0] == '+' || word.p[0] == '-') &&
-	    is_digits(str_from(word, 1));
+	struct str rest = *line, word, two;
+	const char *end = line->p + line->n;
 
-	if (!number && !is_zone_name(word))
+	/* Few lines have one: two bytes show that before any word is cut. */
+	if (line->n < 5 || (!ascii_alpha((unsigned char)end[-1]) &&
+	    end[-5] != '+' && end[-5] != '-'))
 		return;
-	if (!number && word.n == 3 && is_zone_name(word_back(&two)))
+	word = word_back(&rest);
+	two = rest;
+	if (!is_zone_number(word) && !is_zone_name(word))
+		return;
+	if (word.n == 3 && is_zone_name(word_back(&two)))
 		rest = two;
 	else if (!d->has_zone)
 		d->has_zone = date_zone(word, &d->zone);
@@ -146,7 +156,10 @@ read_mail_day(struct str *line, struct stamp *d)
 	return dow.n == 4 && dow.p[3] == ',' && date_weekday(dow) != 0;
 }
 
-/* The date at the end of *line, which is cut off. */
+/*
+ * The date at the end of *line, which is cut off. What the last word is
+ * tells the order: a time ends the order of mail fields, a year ctime's.
+ */
 static enum fromline_kind
 read_date(struct str *line, struct stamp *d)
 {
@@ -182,7 +195,8 @@ cut_remote(struct str *line)
 	return true;
 }
 
-/* "user at host", as archives disguise it; and prose may look so. */
+/* "user at host", as archives disguise it. Bodies quote such lines, so
+ * mbox.md 1.3 asks for the blank line before them. */
 static bool
 is_disguised(struct str sender)
 {
@@ -192,6 +206,12 @@ is_disguised(struct str sender)
 	return word_back(&sender).n > 0 && sender.n == 0;
 }
 
+/*
+ * The date is tried first and "remote from" cut off only when it is not
+ * there: hardly a mailbox has it, and every line would pay. Times and days
+ * that no clock shows (25:00, the 32nd) make it body text: no program has
+ * ever written them, so no mail is hidden by that.
+ */
 enum fromline_kind
 fromline_read(struct str line, struct fromline *out)
 {
@@ -202,8 +222,6 @@ fromline_read(struct str line, struct fromline *out)
 	if (line.n > FROMLINE_MAX_BYTES || !str_starts(line, STR("From ")))
 		return FROMLINE_NOT;
 	line = str_from(chomp(line), 5);
-	if (line.n == 0 || line.p[line.n - 1] == ' ')
-		return FROMLINE_NOT;
 	whole = rest = line;
 	kind = read_date(&rest, &d);
 	if (kind == FROMLINE_NOT && cut_remote(&whole)) {
@@ -237,6 +255,12 @@ fromline_date(const struct fromline *from, struct date *out)
 	out->time = from->wall - (int64_t)from->zone * 60;
 }
 
+/*
+ * RFC 5322 2.2: a field name is "printable US-ASCII characters (i.e.,
+ * characters that have values between 33 and 126, inclusive), except
+ * colon". White space before the colon (4.5, obsolete) is not allowed
+ * here: prose has it too, and no delivered header begins with it.
+ */
 bool
 fromline_header_like(struct str line)
 {

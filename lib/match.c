@@ -69,19 +69,13 @@ is_at(const struct places *set, size_t at, char c)
 static void
 step_byte(struct places *set, char c)
 {
-	size_t at, high = set->high;
+	size_t at;
 
-	if (high == set->name.n) {
-		if (high == set->low) {
-			set->low++;
-			return;
-		}
-		high--;
-	}
-	for (at = high + 1; at > set->low; at--)
+	if (set->high < set->name.n)
+		set->high++;
+	for (at = set->high; at > set->low; at--)
 		set->on[at] = set->on[at - 1] && is_at(set, at - 1, c);
 	set->low++;
-	set->high = high + 1;
 }
 
 /* Draws low and high in to the places that are left. False: none is. */

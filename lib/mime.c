@@ -187,7 +187,6 @@ type_read(struct pool *pool, struct part *part, struct str value)
 		part->type = default_type;
 		part->subtype = default_subtype;
 	}
-	value = str_from(value, str_index(value, ';') + 1);
 	part->params = params_read(pool, value);
 }
 
@@ -209,7 +208,6 @@ disposition_read(struct pool *pool, struct part *part, struct str value)
 	if (disposition.n == 0)
 		return;
 	part->disposition = disposition;
-	value = str_from(value, str_index(value, ';') + 1);
 	part->disposition_params = params_read(pool, value);
 }
 
@@ -338,6 +336,13 @@ struct walk {
 
 static void	body_walk(struct walk *, struct part *);
 
+/* Where the next header or body begins; what has ended is empty. */
+static const char *
+here(const struct walk *w)
+{
+	return w->ended ? w->stop : w->rest.p;
+}
+
 static void
 count(struct walk *w, const char *to)
 {
@@ -364,7 +369,7 @@ delimiter(struct walk *w)
 	size_t i, solid;
 	bool whole, closing, best_whole = false;
 
-	if (!str_starts(w->rest, STR("--")))
+	if (w->rest.n < 2 || w->rest.p[0] != '-' || w->rest.p[1] != '-')
 		return false;
 	line = str_sub(w->rest, 0, str_index(w->rest, '\n') + 1);
 	after = str_from(line, 2);
@@ -393,11 +398,11 @@ delimiter(struct walk *w)
 	return true;
 }
 
-/* Over text without parts in it, up to a delimiter or the end. */
+/* Over text without parts in it, up to a delimiter or the end. It begins at
+ * rest, or at a line before that which has been taken already. */
 static void
-text_walk(struct walk *w)
+text_walk(struct walk *w, const char *begin)
 {
-	const char *begin = w->rest.p;
 	struct str line;
 
 	if (w->ended)
@@ -422,15 +427,16 @@ text_walk(struct walk *w)
 static void
 header_walk(struct walk *w, struct part *part, bool digest)
 {
-	struct str header = w->rest, line;
+	const char *begin = here(w);
+	struct str line;
 
-	while (!header_ends(w->rest) && !delimiter(w))
+	while (!w->ended && !header_ends(w->rest) && !delimiter(w))
 		if (!str_line(&w->rest, &line))
 			break;
-	if (!w->ended && w->rest.n > 0)
-		str_line(&w->rest, &line);
-	header.n = (size_t)((w->ended ? w->stop : w->rest.p) - header.p);
-	header_set(w->pool, part, header, digest);
+	if (!w->ended)
+		str_line(&w->rest, &line);	/* the empty one */
+	header_set(w->pool, part,
+	    (struct str){ begin, (size_t)(here(w) - begin) }, digest);
 	if ((part->multipart || part->message) &&
 	    (w->depth == MIME_DEPTH_MAX || w->parts >= MIME_PARTS_MAX))
 		opaque(part);
@@ -450,7 +456,7 @@ part_new(struct walk *w, struct part *up)
 static void
 headless(struct walk *w, struct part *part)
 {
-	header_set(w->pool, part, str_sub(w->rest, 0, 0), false);
+	header_set(w->pool, part, (struct str){ here(w), 0 }, false);
 }
 
 static void
@@ -461,7 +467,7 @@ multipart_walk(struct walk *w, struct part *part)
 	struct part *child, **tail = &part->child;
 
 	w->open[w->n_open++] = boundary_read(w->pool, part->params);
-	text_walk(w);
+	text_walk(w, here(w));
 	while (w->hit == (int)mine && !w->closing) {
 		w->ended = false;
 		child = part_new(w, part);
@@ -479,9 +485,10 @@ multipart_walk(struct walk *w, struct part *part)
 	}
 	w->n_open = mine;
 	if (w->hit == (int)mine) {
-		/* The epilogue; a further delimiter in it is none. */
+		/* The closing line and the epilogue, which may be nothing:
+		 * then that line's end is the next delimiter's. */
 		w->ended = false;
-		text_walk(w);
+		text_walk(w, w->stop);
 	}
 	if (part->child == NULL) {
 		part->child = part_new(w, part);
@@ -502,7 +509,7 @@ message_walk(struct walk *w, struct part *part)
 static void
 body_walk(struct walk *w, struct part *part)
 {
-	const char *begin = w->ended ? w->stop : w->rest.p;
+	const char *begin = here(w);
 	uint64_t lf, bare;
 
 	count(w, begin);
@@ -514,7 +521,7 @@ body_walk(struct walk *w, struct part *part)
 	else if (part->message)
 		message_walk(w, part);
 	else
-		text_walk(w);
+		text_walk(w, begin);
 	w->depth--;
 	count(w, w->stop);
 	part->body = (struct str){ begin, (size_t)(w->stop - begin) };

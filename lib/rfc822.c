@@ -173,7 +173,7 @@ lex_unquote(char *to, struct str raw)
  * addr-spec. Text goes to one piece of memory as long as the value, which
  * is enough: each byte of it comes from another byte of the value.
  */
-enum run { PHRASE, LOCAL, DOMAIN };
+enum run { PHRASE, LOCAL, BRACKETED, DOMAIN };
 
 /* What ends a run of plain bytes; all else, 8-bit bytes too, is plain. */
 static const bool special[256] = {
@@ -188,9 +188,11 @@ stops(const struct addr_list *list, enum run run)
 {
 	switch (*list->rest.p) {
 	case ',':
-	case ';':
 	case '<':
 		return true;
+	case ';':
+		/* "<undisclosed-recipients:;@host>" is of one piece. */
+		return run != BRACKETED || list->in_group;
 	case ':':
 		return run == DOMAIN || (run == PHRASE && !list->in_group);
 	case '>':
@@ -290,10 +292,11 @@ words(struct addr_list *list, enum run run)
 	return text;
 }
 
+/* run is what the local part is: LOCAL or BRACKETED. */
 static void
-addr_spec(struct addr_list *list, struct addr *out)
+addr_spec(struct addr_list *list, enum run run, struct addr *out)
 {
-	out->mailbox = words(list, LOCAL);
+	out->mailbox = words(list, run);
 	if (at(list, '@')) {
 		skip(list);
 		out->host = words(list, DOMAIN);
@@ -339,7 +342,7 @@ angle(struct addr_list *list, struct addr *out)
 	lex_space(&list->rest, &list->comment);
 	if (at(list, '@') || at(list, ','))
 		out->route = route(list);
-	addr_spec(list, out);
+	addr_spec(list, BRACKETED, out);
 	while (list->rest.n > 0 && !at(list, '>') && !at(list, ',') &&
 	    !at(list, ';') && !at(list, '<'))
 		skip(list);
@@ -425,7 +428,7 @@ item(struct addr_list *list, struct addr *out)
 		*list = begin;
 		out->name = (struct str){ NULL, 0 };
 	}
-	addr_spec(list, out);
+	addr_spec(list, LOCAL, out);
 	complete(list, out);
 }
 

@@ -29,6 +29,10 @@ continues(const struct range *last, uint32_t lo, uint32_t hi)
 	    lo <= hi && lo >= last->lo && lo - 1 <= last->hi;
 }
 
+/*
+ * An array that has grown too small stays behind in the pool, which can not
+ * give back a part; all of them together are no larger than the last.
+ */
 void
 set_add(struct set *set, uint32_t lo, uint32_t hi)
 {
@@ -58,7 +62,11 @@ by_lo(const void *a, const void *b)
 	return (x->lo > y->lo) - (x->lo < y->lo);
 }
 
-/* False when nothing is left of the range: "*" of an empty mailbox. */
+/*
+ * RFC 3501 section 9: "all values between these two regardless of order",
+ * so 3291:* with a last UID of 100 is 100:3291. False when nothing is left
+ * of the range: "*" of an empty mailbox.
+ */
 static bool
 settle(struct range *range, uint32_t star)
 {
@@ -73,6 +81,11 @@ settle(struct range *range, uint32_t star)
 	return lo != 0;
 }
 
+/*
+ * In place: a range is never written behind the one read last, and joining
+ * makes no more of them, so the set_add below takes no memory. Most sets
+ * come sorted, and sorting those again would cost more than all the rest.
+ */
 void
 set_resolve(struct set *set, uint32_t star)
 {

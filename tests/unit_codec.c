@@ -386,6 +386,7 @@ test_words_that_are_none(void)
 		LIT("=?utf-8?X?abc?="), LIT("=?utf-8?QB?abc?="),
 		LIT("=?utf 8?Q?abc?="), LIT("=?utf-8??abc?="),
 		LIT("=?ut\0-8?Q?abc?="), LIT("=?\xc3\xbc?Q?abc?="),
+		LIT("=?a\x7f?Q?abc?="),
 		LIT("= ?utf-8?Q?abc?="), LIT("?utf-8?Q?abc?="),
 	};
 	struct buf want = BUF_MAX(100);
@@ -537,7 +538,7 @@ test_utf7(void)
 		{ LIT("&JjoAA-"), "two characters too many" },
 		{ LIT("&J-"), "half a character" },
 		{ LIT("&Jj-"), "most of a character" },
-		{ LIT("&Jj/-"), "a slash in base64" },
+		{ LIT("&U/BTFw-"), "a slash in base64" },
 		{ LIT("&Jjo=-"), "an equals sign in base64" },
 		{ LIT("&Jj o-"), "a space in base64" },
 		{ LIT("&2D0-"), "half a surrogate pair" },
@@ -597,6 +598,8 @@ test_utf8(void)
 		{ LIT("\xe2\x98"), "a longer one cut off" },
 		{ LIT("\xf0\x9f\x98"), "the longest cut off" },
 		{ LIT("\xc3\x28"), "a lead before ASCII" },
+		{ LIT("\xc3\xc3"), "a lead before a lead" },
+		{ LIT("\xe2\x98\xe2"), "a lead inside a character" },
 		{ LIT("\xc0\xaf"), "an overlong slash" },
 		{ LIT("\xe0\x80\xaf"), "a longer overlong slash" },
 		{ LIT("\xf0\x80\x80\xaf"), "the longest overlong slash" },
@@ -624,6 +627,8 @@ test_utf8(void)
 		CHECK(bad[i].what, !utf8_valid(bad[i].s));
 	CHECK("the legal start of a text",
 	    utf8_prefix(STR("abcdefghi\xc3\xbc\xc3x")) == 11);
+	CHECK("a continuation byte behind the end is not looked at",
+	    utf8_prefix((struct str){ "\xc3\xbc", 1 }) == 0);
 	CHECK("the ASCII start of a text",
 	    ascii_prefix(STR("abcdefghi\xc3\xbc\xc3x")) == 9);
 	for (cp = 0; cp <= 0x10ffff; cp++) {

@@ -73,6 +73,8 @@ check_system(void)
 	    STR("\\Recent"));
 	CHECK("what no client sees has no name",
 	    flag_name(FLAG_OLD).n == 0 && flag_name(1 << 20).n == 0);
+	CHECK("NUL is no letter", status_read(STR("R\0O")) ==
+	    (FLAG_SEEN | FLAG_OLD));
 	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		CHECK("Status letters are read, others ignored",
 		    status_read(str_c(statuses[i].value)) ==

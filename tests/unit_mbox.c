@@ -269,7 +269,7 @@ check_changes(struct buf *out)
 	check_synced(mbox, out,
 	    "an odd From_ line at the old end begins a message",
 	    "3:15:r:0:<Date: z~~hu~> 5:19:r:0:<Date: x~~hi~hi~> "
-	    "6:16:r:0:<S: glued~~x~>");
+	    "6:15:r:0:<S: glued~~x~>");
 	CHECK("and still does when the whole file is read",
 	    mbox_verify(mbox, NULL, &why) == E_OK && mbox->n == 3);
 	put(STR(M1 "hi\n\n"), O_TRUNC);

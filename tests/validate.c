@@ -9,7 +9,7 @@
 
 #include "validate_in.h"
 
-/* The same for "* 23 NAME". */
+/* struct row for "* 23 NAME": `at` and the number stand before it. */
 struct numbered_row {
 	const char *name;
 	bool (*read)(struct validator *v, const char *at, uint32_t number);
