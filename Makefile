@@ -48,8 +48,53 @@ $(O)/%.o: %.c Makefile
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
-$(O)/tests/%: $(O)/tests/%.o $(TOP) $(LIB)
+VALIDATE = $(patsubst %,$(O)/tests/%.o,validate validate_fetch \
+	validate_rules validate_state validate_text)
+$(O)/tests/validate: $(O)/tests/validate_main.o $(VALIDATE)
 	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+$(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(VALIDATE) $(TOP) $(LIB)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+$(O)/tests/unit_%: $(O)/tests/unit_%.o $(TOP) $(LIB)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+
+UNITS = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit_*.c)))
+FUZZ = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz_*.c)))
+
+# What the scripts in tests/ need of this build.
+.PHONY: tests
+tests: $(BIN) $(UNITS) $(FUZZ) $(O)/tests/validate
+
+# The sessions run on the plain program and, like all that is compiled into
+# a test, on the sanitised one; with SAN=1 everything runs sanitised.
+.PHONY: check
+check:
+	@tests/packages python3=python3 perl=prove
+	@$(MAKE) -s tests
+	@$(MAKE) -s SAN=1 tests
+	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \
+		prove -j2 tests/*.t obj-san/tests/unit_*[!.]?
+
+.PHONY: run
+run:
+	@tests/packages python3=python3
+	@$(MAKE) -s
+	@tests/demo
+
+# make bench MBOX=FILE: beside Dovecot.
+MBOX = demo/inbox
+.PHONY: bench
+bench: all
+	@tests/packages python3=python3 dovecot-imapd=/usr/lib/dovecot/imap \
+		time=/usr/bin/time
+	@tests/bench $(MBOX)
+
+# make fuzz T=SECONDS: new seeds until the time is over.
+T = 600
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) -s SAN=1 tests
+	@tests/fuzz_for $(T) obj-san/tests/fuzz_commands \
+		obj-san/tests/fuzz_mailbox
 
 .PHONY: clean
 clean:

@@ -230,11 +230,25 @@ body(struct draft *d, bool peek)
 	return section(d);
 }
 
+/* RFC822 and its kin, once each, however often they are asked for. */
+static void
+old_section(struct draft *d, size_t i)
+{
+	struct section *s;
+
+	d->plan->sets_seen |= old_sections[i].sets_seen;
+	for (s = d->plan->sections; s != NULL; s = s->next)
+		if (s->rfc822 == old_sections[i].name)
+			return;
+	s = section_add(d);
+	s->kind = old_sections[i].kind;
+	s->rfc822 = old_sections[i].name;
+}
+
 static int
 fetch_att(struct draft *d, struct str name)
 {
 	unsigned found = item_find(items, name);
-	struct section *s;
 	size_t i;
 
 	if (found != 0) {
@@ -246,13 +260,10 @@ fetch_att(struct draft *d, struct str name)
 	if (str_ieq(name, STR("BODY.PEEK")))
 		return body(d, true);
 	for (i = 0; i < sizeof(old_sections) / sizeof(old_sections[0]); i++) {
-		if (!str_ieq(name, str_c(old_sections[i].name)))
-			continue;
-		s = section_add(d);
-		s->kind = old_sections[i].kind;
-		s->rfc822 = old_sections[i].name;
-		d->plan->sets_seen |= old_sections[i].sets_seen;
-		return 0;
+		if (str_ieq(name, str_c(old_sections[i].name))) {
+			old_section(d, i);
+			return 0;
+		}
 	}
 	return parse_bad(d->p, "Unknown FETCH item");
 }

@@ -110,17 +110,10 @@ folder_raw(struct str part, struct buf *raw)
 bool
 folder_shown(struct str raw, struct buf *out)
 {
-	size_t was = out->n;
-
-	if (wire_form(raw))
-		buf_add(out, raw);
-	else if (has_control(raw) || utf7_from_utf8(raw, out) == -1)
-		out->over = true;
-	if (!out->over)
-		return true;
-	out->n = was;
-	out->over = false;
-	return false;
+	if (!wire_form(raw))
+		return !has_control(raw) && utf7_from_utf8(raw, out) == 0;
+	buf_add(out, raw);
+	return !out->over;
 }
 
 /*

@@ -382,8 +382,10 @@ serve_caller(struct session *s)
 		return turn_away(s, "can not tell who you are");
 	if (!user_is_sane(caller.user))
 		return turn_away(s, "USER is not a user name");
-	if (open_folders(s, &caller, &why) != 0)
+	if (open_folders(s, &caller, &why) != 0) {
+		folder_free(&s->folders);
 		return turn_away(s, why.text);
+	}
 	s->user = caller.user;
 	s->state = STATE_AUTH;
 	log_info("Preauthenticated user=%s host=%s",

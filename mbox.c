@@ -41,6 +41,7 @@ struct window {
 	size_t room;
 	int64_t at;
 	size_t n;
+	int64_t clean;		/* from this offset on it is as on disk */
 	bool mapped;		/* p is the map of a spool file */
 };
 
@@ -508,7 +509,7 @@ fill_spool(struct mbox *mbox, int64_t at, uint64_t need, struct why *why)
 	else {
 		w->mapped = true;
 		w->room = w->n = (size_t)need;
-		w->at = at;
+		w->at = w->clean = at;
 	}
 	close(fd);
 	return e;
@@ -539,7 +540,7 @@ fill(struct mbox *mbox, int64_t at, uint64_t need, struct why *why)
 	if (n < need || fs_pread(mbox->fd, w->p, n, at) != 0)
 		return why_set(why, E_IO, "cannot read the mailbox: %s",
 		    errno ? strerror(errno) : "it shrank");
-	w->at = at;
+	w->at = w->clean = at;
 	w->n = n;
 	return E_OK;
 }
@@ -621,53 +622,66 @@ hide_metadata(char *header, size_t n, uint64_t hidden)
 	return header + n - kept;
 }
 
+/* Behind the header that was last handed out comes its body. */
+static void
+add_body(struct mbox_text *text, const struct msg *msg)
+{
+	text->body = (struct str){ text->header.p + text->header.n,
+	    (size_t)(msg->end - msg->start) - msg->from - msg->head };
+	text->whole.n = text->header.n + text->body.n;
+}
+
 /* The text of a message in the window; false when it is another's. */
 static bool
 take_text(struct mbox *mbox, const struct msg *msg, bool body)
 {
 	struct mbox_private *own = mbox->own;
-	char *p = own->window.p + (msg->start - own->window.at);
-	struct mbox_text *text = &own->text;
-	char *header;
+	struct window *w = &own->window;
+	char *p = w->p + (msg->start - w->at), *header;
 
 	if (!verify(own, msg, p, body))
 		return false;
 	p += msg->from;
 	header = hide_metadata(p, msg->head, own->meta.hidden);
-	text->header = (struct str){ header,
+	if (header != p)
+		w->clean = msg->start + msg->from + msg->head;
+	own->text.header = (struct str){ header,
 	    (size_t)(p + msg->head - header) };
-	text->body = (struct str){ NULL, 0 };
+	own->text.body = (struct str){ NULL, 0 };
+	own->text.whole = own->text.header;
 	if (body)
-		text->body = (struct str){ p + msg->head,
-		    (size_t)(msg->end - msg->start) - msg->from -
-		    msg->head };
-	text->whole = (struct str){ header,
-	    text->header.n + text->body.n };
+		add_body(&own->text, msg);
 	own->text_uid = msg->uid;
 	return true;
 }
 
+/* Is what is asked for in the window, untouched by hide_metadata? */
 static bool
-in_window(const struct window *w, const struct msg *msg, bool body)
+in_window(const struct window *w, const struct msg *msg, bool body,
+    int64_t clean)
 {
-	return w->n > 0 && msg->start >= w->at &&
+	return w->n > 0 && msg->start >= clean &&
 	    (uint64_t)(msg->start - w->at) + text_bytes(msg, body) <= w->n;
 }
 
 /*
- * The same uid again: its header in the window is no longer as on disk, so
- * what was handed out is handed out again, or the window is filled anew.
+ * The same uid again, perhaps now with its body: its header in the window
+ * is no longer as on disk, so what was handed out is handed out again.
  */
 static bool
 again(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out)
 {
 	struct mbox_private *own = mbox->own;
+	int64_t i;
 
 	if (own->text_uid != uid)
 		return false;
 	if (body && own->text.body.p == NULL) {
-		forget_window(own);
-		return false;
+		i = mbox_find(mbox, uid);
+		if (i < 0 || !in_window(&own->window, &mbox->msgs[i], true,
+		    own->window.at))
+			return false;
+		add_body(&own->text, &mbox->msgs[i]);
 	}
 	*out = own->text;
 	if (!body) {
@@ -685,6 +699,7 @@ enum err
 mbox_text(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out,
     struct why *why)
 {
+	const struct window *w = &mbox->own->window;
 	unsigned round;
 	enum err e;
 	int64_t i;
@@ -693,8 +708,8 @@ mbox_text(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out,
 		return E_OK;
 	for (round = 0; round < 2; round++) {
 		i = mbox_find(mbox, uid);
-		if (i >= 0 && !in_window(&mbox->own->window,
-		    &mbox->msgs[i], body)) {
+		if (i >= 0 && !in_window(w, &mbox->msgs[i], body,
+		    w->clean)) {
 			e = fill_for(mbox, uid, body, why);
 			if (e != E_OK)
 				return e;

@@ -85,14 +85,14 @@ int64_t		mbox_find(const struct mbox *mbox, uint32_t uid);
 
 /*
  * The bytes of the message with this uid, as a client may see them (without
- * metadata fields), valid until the next call on this mbox. body may be
- * NULL: then only the header is read. May sync, so indexes and struct msg
+ * metadata fields), valid until the next call on this mbox. Without `body`
+ * only the header is read. May sync, so indexes and struct msg
  * pointers taken before are void; E_GONE when the message left.
  */
 struct mbox_text {
 	struct str header;	/* with its empty line */
-	struct str body;
-	struct str whole;	/* both; header alone when body was NULL */
+	struct str body;	/* p == NULL when it was not asked for */
+	struct str whole;	/* both, or the header alone */
 };
 enum err	mbox_text(struct mbox *mbox, uint32_t uid, bool body,
 		    struct mbox_text *out, struct why *why);

@@ -285,6 +285,52 @@ check_changes(struct buf *out)
 	mbox_close(mbox);
 }
 
+/* Header and body of one message as "header|body", LF as ~. */
+static void
+check_text(struct mbox *mbox, uint32_t uid, bool body, const char *want)
+{
+	struct buf out = BUF_MAX(4096);
+	struct mbox_text text;
+	struct why why = { "" };
+	size_t i;
+
+	if (mbox_text(mbox, uid, body, &text, &why) == E_OK) {
+		buf_add(&out, text.header);
+		buf_addc(&out, '|');
+		buf_add(&out, text.body);
+	} else
+		buf_add(&out, str_c(why.text));
+	for (i = 0; i < out.n; i++)
+		if (out.p[i] == '\n')
+			out.p[i] = '~';
+	CHECK_STR(want, buf_str(&out), str_c(want));
+	buf_free(&out);
+}
+
+/* Stamped messages in any order, header and body in any order. */
+static void
+check_order(void)
+{
+	struct mbox *mbox;
+	struct why why;
+
+	put(STR(F1 "S: x\n" BASE STAMP("3") "\nhi\n\n"
+	    F2 "S: y\nX-UID: 5\n\nho\n\n"), O_TRUNC);
+	if (!CHECK("a stamped mailbox opens",
+	    mbox_open(&mbox, path, true, &why) == E_OK))
+		return;
+	check_text(mbox, 3, false, "S: x~~|");
+	check_text(mbox, 3, true, "S: x~~|hi~");
+	check_text(mbox, 5, true, "S: y~~|ho~");
+	check_text(mbox, 3, true, "S: x~~|hi~");
+	check_text(mbox, 3, false, "S: x~~|");
+	check_text(mbox, 5, false, "S: y~~|");
+	check_text(mbox, 5, true, "S: y~~|ho~");
+	mbox_rest(mbox);
+	check_text(mbox, 5, true, "S: y~~|ho~");
+	mbox_close(mbox);
+}
+
 int
 main(void)
 {
@@ -300,6 +346,7 @@ main(void)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		check_row(&rows[i], &out);
 	check_changes(&out);
+	check_order();
 	unlink(path);
 	buf_free(&out);
 	return unit_end();
