@@ -32,7 +32,7 @@ cmd_folder_leave(struct session *s)
 	s->state = STATE_AUTH;
 }
 
-/* "* OK [WORD n] words" */
+/* "* OK [CODE n] words"; code ends in its space, words in the line end. */
 static void
 tell_code(struct reply *r, struct str code, uint32_t n, struct str words)
 {
@@ -43,6 +43,10 @@ tell_code(struct reply *r, struct str code, uint32_t n, struct str words)
 	reply_raw(r, words);
 }
 
+/*
+ * RFC 3501 section 9 has "UNSEEN" SP nz-number, so with nothing unseen there
+ * is no line. The path tells people with a shell where their mail is.
+ */
 static void
 tell_unseen(struct session *s)
 {
@@ -219,6 +223,7 @@ status_value(const struct mbox *mbox, enum status_item item)
 	log_bug("no STATUS item %d", (int)item);
 }
 
+/* The items come in a fixed order, each once, however they were asked. */
 static void
 tell_status(struct reply *r, struct str name, const struct mbox *mbox,
     unsigned items)
@@ -283,6 +288,8 @@ struct listing {
 	struct str word;
 };
 
+/* One line of LIST or LSUB. The name is from the disk: reply_astring knows
+ * how to say it. */
 static void
 show(void *ctx, struct str name, unsigned attributes)
 {
@@ -346,6 +353,7 @@ cmd_list(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	return e == E_OK ? R_OK : outcome_err(o, e, &why);
 }
 
+/* LSUB "" "" has no meaning of its own: RFC 3501 6.3.9 knows it not. */
 enum result
 cmd_lsub(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {

@@ -159,7 +159,7 @@ folder_sniff(int at, const char *name, struct stat *st)
 	if (fd == -1)
 		return folder_errno(errno);
 	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) {
-		n = read(fd, text, sizeof text);
+		n = read(fd, text, sizeof(text));
 		if (n == 0 || (n > 0 &&
 		    begins_as_mbox((struct str){ text, (size_t)n })))
 			e = E_OK;
@@ -228,7 +228,7 @@ folder_path(const struct folders *f, struct str name, struct folder *out,
 	else if (e == E_OK)
 		e = S_ISREG(st.st_mode) ?
 		    folder_sniff(AT_FDCWD, path.p, &st) : E_NOTMBOX;
-	memcpy(out->path, path.p, sizeof out->path);
+	memcpy(out->path, path.p, sizeof(out->path));
 	return explain(why, e);
 }
 
@@ -317,7 +317,7 @@ folder_init(struct folders *f, const char *home, const char *mail_dir,
 	char real[PATH_MAX];
 	struct stat st;
 
-	memset(f, 0, sizeof *f);
+	memset(f, 0, sizeof(*f));
 	if (home[0] != '/' || inbox[0] != '/')
 		return why_set(why, E_NAME, "the paths of the home directory "
 		    "and of INBOX must begin with a slash");
@@ -340,5 +340,5 @@ folder_free(struct folders *f)
 	free(f->root);
 	free(f->subdir);
 	free(f->inbox);
-	memset(f, 0, sizeof *f);
+	memset(f, 0, sizeof(*f));
 }

@@ -14,13 +14,11 @@
 
 #include "folder.h"
 #include "folder_own.h"
+#include "lib/fs.h"
 #include "lib/match.h"
 
-enum {
-	/* The list of subscriptions; a busy user has some hundreds. */
-	SUBSCRIPTIONS_MAX_BYTES = 1048576,
-	SUBSCRIPTIONS_BLOCK = 4096,
-};
+/* The list of subscriptions; a busy user has some hundreds. */
+enum { SUBSCRIPTIONS_MAX_BYTES = 1048576 };
 
 struct row {
 	struct str name;
@@ -41,9 +39,9 @@ rows_add(struct rows *rows, struct str name, unsigned attributes)
 
 	if (rows->n == rows->room) {
 		rows->room = rows->room == 0 ? 64 : rows->room * 2;
-		more = pool_array(rows->pool, rows->room, sizeof *more);
+		more = pool_array(rows->pool, rows->room, sizeof(*more));
 		if (rows->n > 0)
-			memcpy(more, rows->at, rows->n * sizeof *more);
+			memcpy(more, rows->at, rows->n * sizeof(*more));
 		rows->at = more;
 	}
 	rows->at[rows->n++] = (struct row){ name, attributes };
@@ -67,7 +65,7 @@ rows_show(struct rows *rows, folder_show *show, void *ctx)
 
 	if (rows->n == 0)
 		return;
-	qsort(rows->at, rows->n, sizeof *rows->at, row_compare);
+	qsort(rows->at, rows->n, sizeof(*rows->at), row_compare);
 	end = rows->at + rows->n;
 	for (row = rows->at; row < end; row++) {
 		if (row + 1 < end && row_compare(row, row + 1) == 0)
@@ -380,8 +378,7 @@ list_read(const char *dir, const char *name, struct buf *out,
 {
 	struct path path;
 	struct stat st;
-	ssize_t n = 0;
-	char *to;
+	enum err e = E_OK;
 	int fd;
 
 	if (!path_set(&path, str_c(dir)) || !path_add(&path, str_c(name)))
@@ -391,19 +388,17 @@ list_read(const char *dir, const char *name, struct buf *out,
 		return folder_errno(errno) == E_NOENT ? E_NOENT : why_set(why,
 		    folder_errno(errno), "cannot read %s: %s", name,
 		    strerror(errno));
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return why_set(why, E_IO, "%s is not a plain file", name);
-	}
-	while ((to = buf_grow(out, SUBSCRIPTIONS_BLOCK)) != NULL &&
-	    (n = read(fd, to, SUBSCRIPTIONS_BLOCK)) > 0)
-		out->n += (size_t)n;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		e = why_set(why, E_IO, "%s is not a plain file", name);
+	else if (st.st_size > SUBSCRIPTIONS_MAX_BYTES)
+		e = why_set(why, E_LIMIT, "%s is too large", name);
+	else if (fs_pread(fd, buf_grow(out, (size_t)st.st_size),
+	    (size_t)st.st_size, 0) == -1)
+		e = why_set(why, E_IO, "cannot read %s", name);
+	else
+		out->n = (size_t)st.st_size;
 	close(fd);
-	if (to == NULL)
-		return why_set(why, E_LIMIT, "%s is too large", name);
-	if (n == -1)
-		return why_set(why, E_IO, "cannot read %s", name);
-	return E_OK;
+	return e;
 }
 
 /*
@@ -460,7 +455,7 @@ enum err
 folder_lsub(const struct folders *f, struct pool *pool, struct str reference,
     struct str pattern, folder_show *show, void *ctx, struct why *why)
 {
-	struct buf list = BUF_MAX(SUBSCRIPTIONS_MAX_BYTES + SUBSCRIPTIONS_BLOCK);
+	struct buf list = BUF_MAX(SUBSCRIPTIONS_MAX_BYTES);
 	struct buf name = BUF_MAX(FOLDER_SHOWN_MAX);
 	struct rows rows = { .pool = pool };
 	struct str text, line;

@@ -69,6 +69,7 @@ refuse(const struct start *start, int status, const char *fmt, ...)
 	exit(status);
 }
 
+/* Sockets only: a terminal or a log file may well be shared. */
 static bool
 same_socket(const struct stat *a, int fd)
 {
@@ -119,6 +120,7 @@ guard_descriptors(void)
 	close(fd);
 }
 
+/* No work in a handler: CVE-2024-6387 is what comes of it. */
 static void
 on_stop(int sig)
 {
@@ -154,6 +156,7 @@ set_process(void)
 	tzset();
 }
 
+/* Below the 30 minutes of RFC 3501 5.4 only for those who ask for it. */
 static void
 option_idle(struct start *start, const char *value)
 {
@@ -192,6 +195,7 @@ read_options(struct start *start, int argc, char **argv)
 	};
 	int c;
 
+	/* Its own words would not reach the log. */
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
 		switch (c) {
@@ -249,6 +253,7 @@ internet(int fd, char *peer, size_t room)
 	return true;
 }
 
+/* xinetd's wait = yes, or a systemd socket without Accept=yes. */
 static bool
 listening(int fd)
 {
@@ -287,6 +292,7 @@ user_is_sane(const char *user)
 	return true;
 }
 
+/* An empty variable is as good as none. */
 static const char *
 from_env(const char *name)
 {
@@ -370,6 +376,8 @@ turn_away(struct session *s, const char *text)
 	return 1;
 }
 
+/* PREAUTH: the caller is who the system says that it is, or says itself to
+ * be; with the caller's own rights either is harmless. */
 static int
 serve_caller(struct session *s)
 {
@@ -436,6 +444,7 @@ main(int argc, char **argv)
 	s.options = &start.options;
 	s.host = host;
 	s.peer = peer;
+	/* Root has nobody's mail to show before a login. */
 	if (geteuid() == 0)
 		status = session_run(&s);
 	else if (inet && !start.preauth)

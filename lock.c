@@ -114,7 +114,7 @@ pause_random(int64_t left)
 
 	/* Without entropy (first seconds after boot) the pause is the
 	 * shortest; nothing but patience hangs on it. */
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) == -1)
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) == -1)
 		random = 0;
 	ms = PAUSE_MIN_MS + random % (PAUSE_MAX_MS - PAUSE_MIN_MS + 1);
 	if (ms > left)

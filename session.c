@@ -90,6 +90,7 @@ log_end(const struct session *s, const char *event)
 	    log_clean(str_c(s->user), user, sizeof(user)), s->peer);
 }
 
+/* Looked at between commands too: a long pipeline never has to wait. */
 static bool
 stopped(const struct session *s)
 {
@@ -116,6 +117,7 @@ greet(struct session *s)
 	    " server ready\r\n"));
 }
 
+/* In words that help who types the commands by hand. */
 static const char *
 wrong_state(const struct session *s, const struct command *row)
 {
@@ -148,6 +150,10 @@ find(const struct session *s, struct request *q)
 	return 0;
 }
 
+/*
+ * The arguments of a command that is not built yet are left to
+ * parse_resync: a literal that waits for "+" is so refused unsent.
+ */
 static enum result
 run(struct session *s, struct request *q)
 {
@@ -204,6 +210,7 @@ give_up(struct session *s, const struct request *q)
 	return END_CUT;
 }
 
+/* Who sends only nonsense speaks another protocol, or probes. */
 static enum end
 count_bad(struct session *s)
 {
@@ -265,11 +272,27 @@ farewell(struct session *s, enum end end)
 		log_end(s, "Connection closed");
 }
 
+/*
+ * The process must end at once (no memory): the client is told, unless that
+ * would land inside a line. Inside a literal it can not be told from data;
+ * then the closed connection says it.
+ */
+static void
+last_words(void *arg, const char *text)
+{
+	struct session *s = arg;
+
+	if (s->io.out_n == 0 || s->io.out[s->io.out_n - 1] == '\n')
+		say_bye(s, NULL, text);
+	io_flush(&s->io);
+}
+
 int
 session_run(struct session *s)
 {
 	enum end end;
 
+	log_on_fatal(last_words, s);
 	if (s->state == STATE_NOT_AUTH)
 		io_deadline(&s->io, LOGIN_TIMEOUT);
 	greet(s);
@@ -279,5 +302,6 @@ session_run(struct session *s)
 	farewell(s, end);
 	io_flush(&s->io);
 	cmd_folder_leave(s);
+	log_on_fatal(NULL, NULL);
 	return end == END_LOGOUT ? 0 : 1;
 }

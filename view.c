@@ -38,6 +38,7 @@ moved(const struct view *view, const struct mbox *mbox)
 	    !same_time(&a->ctime, &b->ctime);
 }
 
+/* New mail has the highest uids, so it can only go to the end. */
 static void
 append(struct view *view, const struct msg *msg, uint32_t n)
 {
@@ -58,6 +59,10 @@ append(struct view *view, const struct msg *msg, uint32_t n)
 		};
 }
 
+/*
+ * Takes over what the message has now, and marks that the client does not
+ * know yet. It is told at once, but only after EXPUNGE has moved numbers.
+ */
 static void
 compare(struct view *view, struct view_entry *e, const struct msg *msg)
 {
@@ -114,7 +119,7 @@ view_free(struct view *view)
 	memset(view, 0, sizeof(*view));
 }
 
-/* "* <n> <words>" and the line end. */
+/* "* <n><words>"; no printf, for an EXPUNGE may come 50,000 times. */
 static void
 tell_number(struct reply *reply, uint32_t n, struct str words)
 {
@@ -161,6 +166,11 @@ tell_expunged(struct view *view, struct reply *reply)
 	view->gone = 0;
 }
 
+/*
+ * RFC 3501 6.4.8: "server implementations MUST implicitly include the UID
+ * message data item as part of any FETCH response caused by a UID command";
+ * nobody can tell whether this one is, so UID commands always get it.
+ */
 static void
 tell_changed(struct view *view, const struct mbox *mbox,
     struct reply *reply, bool uid)
@@ -184,6 +194,11 @@ tell_changed(struct view *view, const struct mbox *mbox,
 	}
 }
 
+/*
+ * The order is that of RFC 3501 6.1.2's example: EXPUNGE first, so that the
+ * numbers after it are those the client goes on with. UW-imapd repeated the
+ * size after EXPUNGE, and the transcripts keep that.
+ */
 void
 view_tell(struct view *view, const struct mbox *mbox, struct reply *reply,
     bool expunge, bool uid)
@@ -207,6 +222,7 @@ view_tell(struct view *view, const struct mbox *mbox, struct reply *reply,
 		tell_changed(view, mbox, reply, uid);
 }
 
+/* Those that are gone count until the client has been told. */
 uint32_t
 view_recent(const struct view *view)
 {

@@ -88,6 +88,8 @@ io_fill(struct io *io)
 	if (io->ended)
 		return io->ended;
 	io_flush(io);
+	if (io->gone)
+		return io->ended = IO_FAIL;
 	io->in_at = io->in_n = 0;
 	do {
 		r = await(io, io->rfd, POLLIN, io->deadline);

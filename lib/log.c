@@ -16,7 +16,8 @@
 
 /* The process's log state: one of the two permitted globals. */
 static enum log_to log_to = LOG_TO_NONE;
-static void (*log_last_words)(const char *);
+static void (*log_last_words)(void *, const char *);
+static void *log_last_arg;
 
 void
 log_open(enum log_to to)
@@ -27,9 +28,10 @@ log_open(enum log_to to)
 }
 
 void
-log_on_fatal(void (*last_words)(const char *))
+log_on_fatal(void (*last_words)(void *, const char *), void *arg)
 {
 	log_last_words = last_words;
+	log_last_arg = arg;
 }
 
 static void
@@ -81,11 +83,11 @@ log_warn(const char *fmt, ...)
 static void
 last_words(const char *text)
 {
-	void (*say)(const char *) = log_last_words;
+	void (*say)(void *, const char *) = log_last_words;
 
 	log_last_words = NULL;
 	if (say != NULL)
-		say(text);
+		say(log_last_arg, text);
 }
 
 void

@@ -13,8 +13,10 @@
 enum log_to { LOG_TO_NONE, LOG_TO_SYSLOG, LOG_TO_STDERR };
 
 void	log_open(enum log_to to);
-/* Called once, with the text, before log_fatal and log_bug exit. */
-void	log_on_fatal(void (*last_words)(const char *text));
+/* Called once, with arg and a text for the client, before log_fatal and
+ * log_bug exit; NULL takes it back. */
+void	log_on_fatal(void (*last_words)(void *arg, const char *text),
+	    void *arg);
 
 void	log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void	log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -9,7 +9,7 @@
 bool
 path_set(struct path *path, struct str s)
 {
-	if (s.n >= sizeof path->p)
+	if (s.n >= sizeof(path->p))
 		return false;
 	memcpy(path->p, s.p, s.n);
 	path_cut(path, s.n);
@@ -19,7 +19,7 @@ path_set(struct path *path, struct str s)
 bool
 path_add(struct path *path, struct str part)
 {
-	if (part.n >= sizeof path->p - path->n - 1)
+	if (part.n >= sizeof(path->p) - path->n - 1)
 		return false;
 	path->p[path->n] = '/';
 	memcpy(path->p + path->n + 1, part.p, part.n);

@@ -229,7 +229,7 @@ test_waiting(int fd)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		ask(kinds[i].lock);
 		world.release_at = 3;
 		CHECK(kinds[i].what, lock_for(fd, 30, NULL) == E_OK &&

@@ -149,6 +149,11 @@ static const struct {
 	    "--bb\nContent-Type: multipart/x; boundary=b\n\n"
 	    "--b\n\none\n--bb\n\ntwo\n--bb--",
 	    "mixed(x(PLAIN<one>) PLAIN<two>)" },
+	{ "of two that a line begins with, the longer one counts",
+	    "Content-Type: multipart/mixed; boundary=bb\n\n"
+	    "--bb\nContent-Type: multipart/x; boundary=b\n\n"
+	    "--b\n\none\n--bbx\n\ntwo\n--bb--",
+	    "mixed(x(PLAIN<one>) PLAIN<two>)" },
 	{ "a whole line is better than the begin of one",
 	    MIXED "--b\nContent-Type: multipart/x; boundary=b-\n\n"
 	    "--b-\n\none\n--b--\nepi",
@@ -172,6 +177,9 @@ static const struct {
 	{ "a message whose part's header has no end",
 	    MIXED "--b\nContent-Type: message/rfc822\n--b\n\ntwo\n--b--",
 	    "mixed(rfc822[PLAIN<>] PLAIN<two>)" },
+	{ "and the next part has no header either",
+	    MIXED "--b\nContent-Type: message/rfc822\n--b\n--b\n\ntwo\n"
+	    "--b--", "mixed(rfc822[PLAIN<>] PLAIN<> PLAIN<two>)" },
 	{ "a message is the whole body", MESSAGE MESSAGE "\none\n",
 	    "rfc822[rfc822[PLAIN<one\n>]]" },
 	{ "an encoded message is read as it stands",

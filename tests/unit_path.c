@@ -34,11 +34,11 @@ static void
 test_limits(void)
 {
 	static char long_name[PATH_MAX + 1];
-	struct path *path = malloc(sizeof *path);
+	struct path *path = malloc(sizeof(*path));
 
 	if (path == NULL)
 		exit(99);
-	memset(long_name, 'x', sizeof long_name);
+	memset(long_name, 'x', sizeof(long_name));
 	CHECK("the longest path fits",
 	    path_set(path, (struct str){ long_name, PATH_MAX - 1 }) &&
 	    path->n == PATH_MAX - 1 && path->p[PATH_MAX - 1] == '\0');

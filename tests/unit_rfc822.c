@@ -124,6 +124,7 @@ static const struct {
 	{ "a source route", "<@x,@y.z:a@b>", "-|@x,@y.z|a|b" },
 	{ "a source route with space and empty members",
 	    "Ann < , @x , , @y : a@b>", "Ann|@x,@y|a|b" },
+	{ "a route of nothing is none", "<,a@b>", "-|-|a|b" },
 	{ "dots in a phrase", "J. R. Hacker <a@b>", "J. R. Hacker|-|a|b" },
 	{ "space around the dots of an address", "a . b @ c . d",
 	    "-|-|a.b|c.d" },
@@ -145,6 +146,8 @@ static const struct {
 	{ "a lone at sign", "@", "-|-|INVALID_ADDRESS|.SYNTAX-ERROR." },
 	{ "an unquoted address as name", "a@b.c <a@b.c>", "a@b.c|-|a|b.c" },
 	{ "brackets in a name", "[List] Ann <a@b>", "[List] Ann|-|a|b" },
+	{ "and what is in them is text", "[My List, a] x@y",
+	    "-|-|[My List|.MISSING-HOST-NAME. + -|-|a] x|y" },
 	{ "an empty name is none", "\"\" <a@b>", "-|-|a|b" },
 	{ "semicolons outside a group", "a@b; c@d;", "-|-|a|b + -|-|c|d" },
 	{ "missing commas", "a@b c@d (C) e@f",
@@ -307,6 +310,9 @@ test_fields(void)
 	CHECK("a last line without an end", header_next(&rest, &f));
 	CHECK_STR("is whole", f.value, STR(" b"));
 	CHECK("then there is no more", !header_next(&rest, &f));
+	rest = STR("A: b\n\tc\nD: e\n");
+	CHECK("a tab continues a field", header_next(&rest, &f));
+	CHECK_STR("like a space", f.value, STR(" b\n\tc"));
 	rest = STR("\r\nA: b\n");
 	CHECK("CRLF ends a header as well", !header_next(&rest, &f));
 	rest = STR("\rA: b\n");

@@ -580,11 +580,7 @@ response_data(struct validator *v)
 	if (row == NULL)
 		return v_fail(v, name.p, "the name of a response");
 	v->state.seen |= row->seen;
-	if (!row->read(v) || !v_crlf(v))
-		return false;
-	/* It tells of a SELECT only in the tagged line. */
-	v->state.seen &= ~(unsigned)SEEN_ACCESS;
-	return true;
+	return row->read(v) && v_crlf(v);
 }
 
 /*

@@ -13,7 +13,8 @@
 # In a session file "== words" begins a session, "C: " is a line of the
 # client (tag and command; it is for the rules that need to know the command,
 # a session without C: lines is checked without them; "C| " continues one),
-# "S: " a line of the server, and "S! " the one line that must be refused.
+# "S: " a line of the server, and "S! " the one that must be refused: at its
+# <!> or, without one, anywhere in it. "S!" alone stands for the end.
 # "@greeted" stands for a greeting, "@selected 7" for that and the answer to
 # "a0 SELECT" of a mailbox of 7 messages, "@binary" allows RFC 3516. Tokens
 # such as <CRLF>: see tests/validate/lines.
@@ -139,9 +140,12 @@ def sessions(name):
             elif line.startswith("S: "):
                 case.stream += encode(line[3:])[0]
             elif line.startswith("S!"):
-                case.low = len(case.stream)
-                case.stream += encode(line[3:])[0] if line[3:] else b""
-                case.high = len(case.stream) - (1 if line[3:] else 0)
+                at, mark = len(case.stream), None
+                if line != "S!":
+                    added, mark = encode(line[3:])
+                    case.stream += added
+                case.low = at + (mark or 0)
+                case.high = len(case.stream) if mark is None else case.low
             elif line == "@greeted":
                 case.stream = GREETED
             elif line.startswith("@selected "):

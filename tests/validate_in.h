@@ -75,8 +75,7 @@ enum {
 	SEEN_ID = 1 << 9,
 	SEEN_BYE = 1 << 10,
 	SEEN_EXPUNGE = 1 << 11,	/* or VANISHED */
-	SEEN_ACCESS = 1 << 12,	/* [READ-ONLY] or [READ-WRITE], tagged */
-	SEEN_UNSEEN = 1 << 13,
+	SEEN_UNSEEN = 1 << 12,	/* the code */
 };
 
 /* What one FETCH response told; UINT64_MAX: nothing. */

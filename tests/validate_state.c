@@ -471,7 +471,22 @@ answered(struct validator *v, const char *at)
 	return true;
 }
 
-/* A tagged line; its response code has been read. v->p is at its start. */
+/* Each command is answered once, in the order in which they came. */
+static bool
+in_turn(struct validator *v, struct slice tag)
+{
+	const struct state *s = &v->state;
+
+	if (!commands_known(v))
+		return true;
+	if (s->command == NULL)
+		return v_fail(v, tag.p, "no more tagged lines");
+	return (tag.n == s->tag.n && memcmp(tag.p, s->tag.p, tag.n) == 0) ||
+	    v_fail(v, tag.p, "an answer to \"%.*s\"", (int)s->tag.n,
+	    s->tag.p);
+}
+
+/* A tagged line, read to its end. */
 bool
 state_tagged(struct validator *v, struct slice tag, bool ok)
 {
@@ -481,18 +496,11 @@ state_tagged(struct validator *v, struct slice tag, bool ok)
 
 	if (s->closed)
 		return v_fail(v, tag.p, "the end, after BYE");
-	if (commands_known(v)) {
-		if (s->command == NULL)
-			return v_fail(v, tag.p, "no more tagged lines");
-		if (tag.n != s->tag.n || memcmp(tag.p, s->tag.p, tag.n) != 0)
-			return v_fail(v, tag.p, "an answer to \"%.*s\"",
-			    (int)s->tag.n, s->tag.p);
-		selected = s->command->selects;
-	} else {
-		selected = seen & SEEN_ACCESS ||
-		    (seen & SEEN_FLAGS && seen & SEEN_EXISTS);
-	}
-	if (s->doubted && ok && !(seen & (SEEN_ACCESS | SEEN_FLAGS))) {
+	if (!in_turn(v, tag))
+		return false;
+	selected = s->command != NULL ? s->command->selects :
+	    seen & SEEN_FLAGS && seen & SEEN_EXISTS;
+	if (s->doubted && ok && !(seen & SEEN_FLAGS)) {
 		*v->found = s->doubt;
 		return false;
 	}

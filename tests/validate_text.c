@@ -124,12 +124,12 @@ static const struct row codes[] = {
 	{ .name = "CAPABILITY", .read = v_capability_data },
 	{ .name = "PARSE" },
 	{ .name = "PERMANENTFLAGS", .read = permanentflags },
-	{ .name = "READ-ONLY", .seen = SEEN_ACCESS },
-	{ .name = "READ-WRITE", .seen = SEEN_ACCESS },
+	{ .name = "READ-ONLY" },
+	{ .name = "READ-WRITE" },
 	{ .name = "TRYCREATE" },
 	{ .name = "UIDNEXT", .read = v_sp_nz_number },
 	{ .name = "UIDVALIDITY", .read = v_sp_nz_number },
-	{ .name = "UNSEEN", .read = unseen, .seen = SEEN_UNSEEN },
+	{ .name = "UNSEEN", .read = unseen },
 
 	{ .name = "UNAVAILABLE" },
 	{ .name = "AUTHENTICATIONFAILED" },
@@ -169,10 +169,8 @@ resp_text_code(struct validator *v)
 	struct slice name = v_run(v, C_ATOM);
 	const struct row *row = v_row(ROWS(codes), name);
 
-	if (row != NULL) {
-		v->state.seen |= row->seen;
+	if (row != NULL)
 		return row->read == NULL || row->read(v);
-	}
 	if (name.n == 0 || (*name.p != 'X' && *name.p != 'x'))
 		return v_fail(v, name.p, "resp-text-code");
 	if (!v_next(v, ' '))

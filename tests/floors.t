@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""floors.t - a file includes only its own floor or a lower one.
+
+The table is the drawing of the house; a new file gets its place here
+before it can be built on.
+"""
+
+import os
+import re
+
+import tree
+
+FLOORS = {
+    0: 'params str mem buf log io err fs path',
+    1: 'set flags hash scan date fromline meta match codec charset rfc822 '
+       'mime',
+    2: 'lock mbox mbox_own mbox_scan mbox_match '
+       'folder folder_own folder_name folder_list',
+    3: 'parse reply command',
+    4: 'fetch body search searchtext view',
+    5: 'cmd_any cmd_folder cmd_message session.h',
+    6: 'session imapd',
+}
+
+FLOOR = {name: n for n, row in FLOORS.items() for name in row.split()}
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]*)"', re.M)
+# What a floor that is "pure: slices in, structs out" has no use for.
+SYSTEM = re.compile(r'^[ \t]*#[ \t]*include[ \t]*<((?:sys/|arpa/|netinet/)'
+                    r'[^>]*|unistd\.h|fcntl\.h|dirent\.h|poll\.h|signal\.h|'
+                    r'stdio\.h|syslog\.h|pwd\.h|grp\.h)>', re.M)
+
+
+def floor(name):
+    """Of session.h as of session.c, where no own row says otherwise."""
+    base = os.path.basename(name)
+    return FLOOR.get(base, FLOOR.get(os.path.splitext(base)[0]))
+
+
+def in_table(t):
+    for f in t.program:
+        n = floor(f.name)
+        if n is None:
+            yield f.at(0, 'has no floor')
+        elif (n < 2) != f.name.startswith('lib/'):
+            yield f.at(0, 'floor %d does not lie here' % n)
+
+
+def downwards(t):
+    for f in t.program:
+        for m in INCLUDE.finditer(f.text):
+            own, other = floor(f.name), floor(m.group(1))
+            if own is None or other is None or other > own:
+                yield f.at(m.start(), 'includes "%s"' % m.group(1))
+
+
+def spelled(t):
+    """From above "lib/x.h", within lib "x.h": the floor shows in the line."""
+    have = {f.name for f in t.program}
+    for f in t.program:
+        under = os.path.dirname(f.name)
+        for m in INCLUDE.finditer(f.text):
+            if os.path.join(under, m.group(1)) not in have:
+                yield f.at(m.start(), 'no such file: "%s"' % m.group(1))
+
+
+def family(t):
+    """x_own.h is for x.c and x_*.c alone."""
+    for f in t.program:
+        base = os.path.splitext(os.path.basename(f.name))[0]
+        for m in INCLUDE.finditer(f.text):
+            own = re.match(r'(?:.*/)?(\w+)_own\.h$', m.group(1))
+            if own and base != own.group(1) and \
+                    not base.startswith(own.group(1) + '_'):
+                yield f.at(m.start(), 'includes "%s"' % m.group(1))
+
+
+def pure(t):
+    for f in t.program:
+        if floor(f.name) == 1:
+            for m in SYSTEM.finditer(f.text):
+                yield f.at(m.start(), 'includes <%s>' % m.group(1))
+
+
+RULES = [
+    ('every file has a floor', in_table),
+    ('no file includes a higher floor', downwards),
+    ('includes name files where they lie', spelled),
+    ('private headers stay in the family', family),
+    ('floor 1 knows no descriptors', pure),
+]
+
+PLANTS = [
+    ('every file has a floor', 'attic.c', '/* attic.c - nowhere. */\n'),
+    ('every file has a floor', 'lib/session.c', '/* a session below. */\n'),
+    ('every file has a floor', 'codec.c', '/* a codec above. */\n'),
+    ('no file includes a higher floor', 'lib/str.c',
+     '#include "codec.h"\n'),
+    ('no file includes a higher floor', 'lib/mime.h',
+     '#include "mbox.h"\n'),
+    ('no file includes a higher floor', 'folder.c',
+     '#  include "reply.h"\n'),
+    ('no file includes a higher floor', 'fetch.c',
+     '#include "session.h"\n'),
+    ('no file includes a higher floor', 'view.c', '#include "cellar.h"\n'),
+    ('includes name files where they lie', 'view.c', '#include "str.h"\n'),
+    ('includes name files where they lie', 'lib/mime.c',
+     '#include "lib/str.h"\n'),
+    ('private headers stay in the family', 'fetch.c',
+     '#include "folder_own.h"\n'),
+    ('floor 1 knows no descriptors', 'lib/mime.c',
+     '#include <unistd.h>\n'),
+    ('floor 1 knows no descriptors', 'lib/set.h',
+     '#include <sys/stat.h>\n'),
+]
+
+tree.main(RULES, PLANTS)
