@@ -46,6 +46,11 @@ addresses(struct reply *r, struct pool *pool, struct str value, bool open)
 	return open;
 }
 
+/*
+ * "If the Sender or Reply-To lines are absent [...], or are present but
+ * empty, the server sets the corresponding member of the envelope to be the
+ * same value as the from member" (RFC 3501 7.4.2).
+ */
 static const struct member {
 	struct str name;
 	size_t at;
@@ -59,7 +64,10 @@ static const struct member {
 	{ { "Bcc", 3 }, offsetof(struct envelope, bcc), false },
 };
 
-/* False, and nothing written, when there is no address in it. */
+/*
+ * False, and nothing written, when there is no address in it. The header is
+ * gone through again only if some address field stands in it twice.
+ */
 static bool
 member(struct reply *r, struct pool *pool, struct str header,
     const struct envelope *envelope, const struct member *m)
@@ -87,6 +95,7 @@ text_member(struct reply *r, struct pool *pool, struct str value)
 	reply_nstring(r, header_unfold(pool, value));
 }
 
+/* date, subject, the six address lists, in-reply-to, message-id. */
 void
 body_envelope(struct reply *r, struct pool *pool, struct str header)
 {
@@ -112,7 +121,10 @@ body_envelope(struct reply *r, struct pool *pool, struct str header)
 	reply_raw(r, STR(")"));
 }
 
-/* body-fld-param; `more` is a further pair of ours, or empty. */
+/*
+ * body-fld-param; `more` is a further pair of ours, or empty. Names and
+ * values are the sender's: they may hold anything, and reply.c sees to that.
+ */
 static void
 params(struct reply *r, const struct param *param, struct str more)
 {
@@ -149,7 +161,11 @@ has_charset(const struct param *param)
 	return false;
 }
 
-/* The members that end the extension data of both kinds of body. */
+/*
+ * The members that end the extension data of both kinds of body: body-fld-
+ * dsp, -lang and -loc. All are always there, NIL or not: BODYSTRUCTURE of
+ * RFC 3501 could stop after any of them, but no client gains by that.
+ */
 static void
 disposition_on(struct reply *r, const struct part *part)
 {
@@ -174,7 +190,8 @@ disposition_on(struct reply *r, const struct part *part)
 	reply_nstring(r, part->location);
 }
 
-/* body-type-mpart */
+/* body-type-mpart: "1*body SP media-subtype", and so no space between the
+ * bodies. mime_parse sees to it that there is one. */
 static void
 multipart(struct reply *r, struct pool *pool, const struct part *part,
     bool extended)
@@ -266,7 +283,8 @@ name_hash(struct str name)
 	return h ^ h >> 15;
 }
 
-/* The slot of that name, or the empty one where it would be. */
+/* The slot of that name, or the empty one where it would be: at least half
+ * of the slots are empty. */
 static uint32_t *
 name_slot(const struct names *names, struct str name)
 {
@@ -292,7 +310,8 @@ names_begin(struct names *names, struct pool *pool, const struct section *s)
 		*name_slot(names, s->fields[i]) = i + 1;
 }
 
-/* Fields that were chosen, neighbours in one piece. */
+/* Fields that were chosen, neighbours in one piece: HEADER.FIELDS.NOT of a
+ * name that is not there is the header itself, and needs no copy. */
 struct piece {
 	struct str text;
 	struct piece *next;

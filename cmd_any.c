@@ -36,11 +36,11 @@ cmd_capability(struct session *s, struct parser *p, struct outcome *o,
 	(void)o;
 	(void)uid;
 	if (parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	reply_raw(&s->reply, STR("* CAPABILITY "));
 	cmd_any_capabilities(s);
 	reply_raw(&s->reply, STR("\r\n"));
-	return R_OK;
+	return RES_OK;
 }
 
 enum result
@@ -49,7 +49,7 @@ cmd_noop(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)s;
 	(void)o;
 	(void)uid;
-	return parse_end(p) != 0 ? R_BAD : R_OK;
+	return parse_end(p) != 0 ? RES_BAD : RES_OK;
 }
 
 /* RFC 3501 6.1.3: "MUST send a BYE untagged response before the (tagged) OK
@@ -60,12 +60,12 @@ cmd_logout(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)o;
 	(void)uid;
 	if (parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	reply_raw(&s->reply, STR("* BYE "));
 	reply_text(&s->reply, s->host);
 	reply_raw(&s->reply, STR(" IMAP4rev1 server terminating"
 	    " connection\r\n"));
-	return R_BYE;
+	return RES_BYE;
 }
 
 static int
@@ -117,10 +117,10 @@ cmd_id(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)o;
 	(void)uid;
 	if (parse_space(p) != 0 || id_list(p) != 0 || parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	reply_raw(&s->reply, STR("* ID (\"name\" \"" IMAPD_NAME "\""
 	    " \"version\" \"" IMAPD_VERSION "\")\r\n"));
-	return R_OK;
+	return RES_OK;
 }
 
 /* One personal namespace without a prefix: old clients' prefixes ("mail/",
@@ -132,7 +132,7 @@ cmd_namespace(struct session *s, struct parser *p, struct outcome *o,
 	(void)o;
 	(void)uid;
 	if (parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	reply_raw(&s->reply, STR("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n"));
-	return R_OK;
+	return RES_OK;
 }

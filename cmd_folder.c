@@ -100,7 +100,7 @@ cmd_select(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)uid;
 	if (parse_space(p) != 0 || parse_mailbox(p, &name) != 0 ||
 	    parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	cmd_folder_leave(s);
 	e = find(s, name, &folder, &why);
 	if (e == E_OK)
@@ -111,7 +111,7 @@ cmd_select(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	s->state = STATE_SELECTED;
 	tell_mailbox(s);
 	o->code = "READ-ONLY";
-	return R_OK;
+	return RES_OK;
 }
 
 /*
@@ -124,9 +124,9 @@ cmd_close(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)o;
 	(void)uid;
 	if (parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	cmd_folder_leave(s);
-	return R_OK;
+	return RES_OK;
 }
 
 /* Says whether the file can be read and is in order, unlike NOOP, which
@@ -140,12 +140,12 @@ cmd_check(struct session *s, struct parser *p, struct outcome *o, bool uid)
 
 	(void)uid;
 	if (parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	e = mbox_verify(s->mbox, &changed, &why);
 	if (e != E_OK)
 		return outcome_err(o, e, &why);
 	s->view.stale |= changed;
-	return R_OK;
+	return RES_OK;
 }
 
 enum status_item {
@@ -264,7 +264,7 @@ cmd_status(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	if (parse_space(p) != 0 || parse_mailbox(p, &name) != 0 ||
 	    parse_space(p) != 0 || status_list(p, &items) != 0 ||
 	    parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	e = find(s, name, &folder, &why);
 	if (e == E_OK && s->mbox != NULL &&
 	    strcmp(folder.path, s->mbox->path) == 0) {
@@ -279,7 +279,7 @@ cmd_status(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	tell_status(&s->reply, name, mbox, items);
 	if (!selected)
 		mbox_close(mbox);
-	return R_OK;
+	return RES_OK;
 }
 
 /* What a listing needs for each name. */
@@ -340,17 +340,17 @@ cmd_list(struct session *s, struct parser *p, struct outcome *o, bool uid)
 
 	(void)uid;
 	if (list_arguments(p, &reference, &pattern) != 0)
-		return R_BAD;
+		return RES_BAD;
 	if (pattern.n == 0) {
 		/* RFC 3501 6.3.8: "return the hierarchy delimiter and the
 		 * root name of the name given in the reference". */
 		show(&listing, str_starts(reference, STR("/")) ? STR("/") :
 		    STR(""), FOLDER_NOSELECT);
-		return R_OK;
+		return RES_OK;
 	}
 	e = folder_list(&s->folders, s->pool, reference, pattern, show,
 	    &listing, &why);
-	return e == E_OK ? R_OK : outcome_err(o, e, &why);
+	return e == E_OK ? RES_OK : outcome_err(o, e, &why);
 }
 
 /* LSUB "" "" has no meaning of its own: RFC 3501 6.3.9 knows it not. */
@@ -364,8 +364,8 @@ cmd_lsub(struct session *s, struct parser *p, struct outcome *o, bool uid)
 
 	(void)uid;
 	if (list_arguments(p, &reference, &pattern) != 0)
-		return R_BAD;
+		return RES_BAD;
 	e = folder_lsub(&s->folders, s->pool, reference, pattern, show,
 	    &listing, &why);
-	return e == E_OK ? R_OK : outcome_err(o, e, &why);
+	return e == E_OK ? RES_OK : outcome_err(o, e, &why);
 }

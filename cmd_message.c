@@ -24,13 +24,13 @@ resolve(const struct session *s, struct set *set, bool uid,
 	if (uid) {
 		set_resolve(set, view->n == 0 ? s->mbox->uidnext :
 		    view->at[view->n - 1].uid);
-		return R_OK;
+		return RES_OK;
 	}
 	set_resolve(set, view->n);
 	if (view->n == 0 || set_max(set) > view->n)
-		return outcome_set(o, R_BAD, NULL,
+		return outcome_set(o, RES_BAD, NULL,
 		    "There is no message of that number");
-	return R_OK;
+	return RES_OK;
 }
 
 enum result
@@ -44,9 +44,9 @@ cmd_fetch(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	if (parse_space(p) != 0 || parse_set(p, &set) != 0 ||
 	    parse_space(p) != 0 || fetch_parse(p, &plan) != 0 ||
 	    parse_end(p) != 0)
-		return R_BAD;
+		return RES_BAD;
 	r = resolve(s, &set, uid, o);
-	if (r != R_OK)
+	if (r != RES_OK)
 		return r;
 	return fetch_run(&plan, s->mbox, &s->view, &s->reply, &set, uid, o);
 }
@@ -80,14 +80,14 @@ cmd_search(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	enum result r;
 
 	if (parse_space(p) != 0 || search_parse(p, &search) != 0)
-		return R_BAD;
+		return RES_BAD;
 	if (search.charset_unknown)
-		return outcome_set(o, R_NO, "BADCHARSET (US-ASCII UTF-8"
+		return outcome_set(o, RES_NO, "BADCHARSET (US-ASCII UTF-8"
 		    " ISO-8859-1 ISO-8859-15 WINDOWS-1252)",
 		    "Unknown character set");
 	set_init(&found, s->pool);
 	r = search_run(&search, s->mbox, &s->view, uid, &found, o);
-	if (r == R_OK)
+	if (r == RES_OK)
 		tell_found(&s->reply, &found);
 	return r;
 }

@@ -66,16 +66,16 @@ outcome_err(struct outcome *o, enum err e, const struct why *why)
 	}
 	if (why != NULL && why->text[0] != '\0')
 		text = why->text;
-	return outcome_set(o, R_NO, code, "%s", text);
+	return outcome_set(o, RES_NO, code, "%s", text);
 }
 
 static const char *
 result_name(enum result result)
 {
 	switch (result) {
-	case R_NO:
+	case RES_NO:
 		return "NO";
-	case R_BAD:
+	case RES_BAD:
 		return "BAD";
 	default:
 		return "OK";
@@ -88,11 +88,11 @@ static void
 usual_words(struct outcome *o, enum result result, const char *name,
     bool uid)
 {
-	if (result == R_BAD)
+	if (result == RES_BAD)
 		outcome_set(o, result, o->code, "Command not understood");
 	else
 		outcome_set(o, result, o->code, "%s%s %s", uid ? "UID " : "",
-		    name, result == R_NO ? "failed" : "completed");
+		    name, result == RES_NO ? "failed" : "completed");
 }
 
 /*
@@ -106,7 +106,7 @@ command_tagged(struct reply *r, struct str tag, const char *name, bool uid,
 {
 	struct outcome words = *o;
 
-	if (words.text[0] == '\0' && result == R_BAD && p != NULL &&
+	if (words.text[0] == '\0' && result == RES_BAD && p != NULL &&
 	    p->fault != PARSE_FINE)
 		outcome_set(&words, result, p->code, "%s", p->why);
 	if (words.text[0] == '\0')

@@ -15,14 +15,11 @@
 
 struct session;
 
-/* access(2)'s, which comes with <signal.h> and is of no use here. */
-#undef R_OK
-
 enum result {
-	R_OK,
-	R_NO,
-	R_BAD,			/* the parser has noted why, or outcome has */
-	R_BYE,			/* the session ends, tagged OK after BYE */
+	RES_OK,
+	RES_NO,
+	RES_BAD,		/* the parser has noted why, or outcome has */
+	RES_BYE,		/* the session ends, tagged OK after BYE */
 };
 
 /* What a handler has to say besides its result. */
@@ -35,7 +32,7 @@ struct outcome {
 enum result	outcome_set(struct outcome *o, enum result result,
 		    const char *code, const char *fmt, ...)
 		    __attribute__((format(printf, 4, 5)));
-/* A storage failure in IMAP words: R_NO with the RFC 5530 code for e. */
+/* A storage failure in IMAP words: RES_NO with the RFC 5530 code for e. */
 enum result	outcome_err(struct outcome *o, enum err e,
 		    const struct why *why);
 
@@ -67,9 +64,9 @@ const struct command	*command_find(const struct command *table, size_t n,
 			    struct str name);
 
 /*
- * The tagged line: outcome's words, for R_BAD else the parser's, else the
+ * The tagged line: outcome's words, for RES_BAD else the parser's, else the
  * usual ones ("NOOP completed"). An empty tag gives "*". name may be NULL
- * when o->text is set or the result is R_BAD; p may be NULL.
+ * when o->text is set or the result is RES_BAD; p may be NULL.
  */
 void	command_tagged(struct reply *r, struct str tag, const char *name,
 	    bool uid, enum result result, const struct outcome *o,

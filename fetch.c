@@ -556,7 +556,7 @@ fetch_run(const struct fetch_plan *plan, struct mbox *mbox,
 		.pool = pool_new(),
 	};
 	struct why why = { "" };
-	enum result result = R_OK;
+	enum result result = RES_OK;
 	enum err err = E_OK;
 	uint32_t seq, at = 0;
 
@@ -568,8 +568,8 @@ fetch_run(const struct fetch_plan *plan, struct mbox *mbox,
 		if (err != E_OK && !(err == E_GONE && uid))
 			result = outcome_err(o, err, &why);
 	}
-	if (result == R_OK && stopped(reply->io))
-		result = outcome_set(o, R_NO, "UNAVAILABLE",
+	if (result == RES_OK && stopped(reply->io))
+		result = outcome_set(o, RES_NO, "UNAVAILABLE",
 		    "Server shutting down");
 	pool_free(run.pool);
 	return result;

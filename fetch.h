@@ -58,7 +58,7 @@ int	fetch_parse(struct parser *p, struct fetch_plan *plan);
 
 /*
  * Answers for every message of the view that the resolved set names.
- * R_NO with [EXPUNGEISSUED] when one of them is gone: the others are
+ * RES_NO with [EXPUNGEISSUED] when one of them is gone: the others are
  * still answered (RFC 2180 4.1.3).
  */
 enum result	fetch_run(const struct fetch_plan *plan, struct mbox *mbox,

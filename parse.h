@@ -4,7 +4,7 @@
  * the parser's pool. Nothing here touches a mailbox.
  *
  * Every function returns 0, or -1 after it has noted the fault in the
- * parser; the caller just returns R_BAD and command.c does the rest.
+ * parser; the caller just returns RES_BAD and command.c does the rest.
  */
 #ifndef PARSE_H
 #define PARSE_H

@@ -672,5 +672,5 @@ search_run(struct search *s, struct mbox *mbox, struct view *view,
 	mbox_rest(mbox);
 	if (i < view->n)
 		return outcome_err(o, a.err, &a.why);
-	return R_OK;
+	return RES_OK;
 }

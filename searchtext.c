@@ -19,6 +19,7 @@
 #include "lib/codec.h"
 #include "lib/rfc822.h"
 #include "lib/scan.h"
+#include "lib/utf8.h"
 
 enum {
 	/*

@@ -159,9 +159,9 @@ run(struct session *s, struct request *q)
 {
 	if (parse_tag(&q->p, &q->tag) != 0 || parse_space(&q->p) != 0 ||
 	    find(s, q) != 0)
-		return R_BAD;
+		return RES_BAD;
 	if (q->row->flags & CMD_LATER)
-		return outcome_set(&q->o, R_NO, NULL,
+		return outcome_set(&q->o, RES_NO, NULL,
 		    "%s%s is not available in this version",
 		    q->uid ? "UID " : "", q->row->name);
 	return q->row->run(s, &q->p, &q->o, q->uid);
@@ -205,7 +205,7 @@ give_up(struct session *s, const struct request *q)
 		return END_REFUSED;
 	}
 	if (s->io.ended == IO_EOF)
-		command_tagged(&s->reply, q->tag, NULL, q->uid, R_BAD, &q->o,
+		command_tagged(&s->reply, q->tag, NULL, q->uid, RES_BAD, &q->o,
 		    &q->p);
 	return END_CUT;
 }
@@ -242,16 +242,16 @@ serve(struct session *s)
 	r = run(s, &q);
 	if (!q.p.at_end && parse_resync(&q.p) != 0)
 		return give_up(s, &q);
-	if (s->mbox != NULL && (r == R_OK || r == R_NO))
+	if (s->mbox != NULL && (r == RES_OK || r == RES_NO))
 		tell_changes(s, &q);
 	if (lock_held())
 		log_bug("a lock is held between commands");
 	command_tagged(&s->reply, q.tag, q.row == NULL ? NULL : q.row->name,
 	    q.uid, r, &q.o, &q.p);
-	if (r == R_BAD)
+	if (r == RES_BAD)
 		return count_bad(s);
 	s->bad = 0;
-	return r == R_BYE ? END_LOGOUT : GO_ON;
+	return r == RES_BYE ? END_LOGOUT : GO_ON;
 }
 
 /* Says goodbye to a client that did not, where it can still be said. */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "codec.h"
+#include "utf8.h"
 
 enum kind {
 	KIND_NONE,		/* no charset was named yet */

@@ -1,8 +1,8 @@
 /*
- * codec.h - base64, quoted-printable, encoded words, modified UTF-7 and
- * UTF-8. Decoders take what real mail holds and never fail on mail; they
- * append to a buf, whose maximum bounds them: what does not fit is cut short
- * at some place, and `over` tells.
+ * codec.h - base64, quoted-printable, encoded words and modified UTF-7.
+ * Decoders take what real mail holds and never fail on mail; they append to
+ * a buf, whose maximum bounds them: what does not fit is cut short at some
+ * place, and `over` tells.
  */
 #ifndef CODEC_H
 #define CODEC_H
@@ -64,15 +64,5 @@ bool	word_next(struct str *rest, struct buf *scratch, struct word *out);
  */
 int	utf7_to_utf8(struct str in, struct buf *out);
 int	utf7_from_utf8(struct str in, struct buf *out);
-
-/* True when s is legal UTF-8 without surrogates and overlong forms. */
-bool	utf8_valid(struct str s);
-/* Bytes at the start of s that are legal UTF-8, or ASCII. */
-size_t	utf8_prefix(struct str s);
-size_t	ascii_prefix(struct str s);
-/* Length of the character that s begins with, 1 to 4; 0 when it is none. */
-size_t	utf8_get(struct str s, uint32_t *cp);
-/* Writes cp, at most U+10FFFF, and returns its length. */
-size_t	utf8_put(char to[4], uint32_t cp);
 
 #endif

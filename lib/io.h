@@ -31,7 +31,7 @@ struct io {
 	bool gone;		/* writing failed: the client is not there */
 	bool in_file;		/* input is a regular file */
 	bool out_socket;
-	const volatile sig_atomic_t *stop;	/* a signal handler's flag, or NULL */
+	const volatile sig_atomic_t *stop;	/* a handler's flag, or NULL */
 	size_t in_at, in_n;
 	size_t out_n;
 	char in[IO_IN_BYTES];

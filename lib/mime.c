@@ -30,7 +30,11 @@ at(struct str s, char c)
 	return s.n > 0 && *s.p == c;
 }
 
-/* Skips to behind a token; n == 0 when none is there. */
+/*
+ * Takes a token and the white space and comments around it ("comments are
+ * allowed in accordance with RFC 822 rules", RFC 2045 5.1); n == 0 when none
+ * is there.
+ */
 static struct str
 token(struct str *rest)
 {
@@ -85,7 +89,9 @@ param_value(struct pool *pool, struct str *rest)
 
 /*
  * *(";" parameter). The semicolon may be missing, and what is no parameter
- * is skipped. Those beyond the cap are not there.
+ * is skipped. Those beyond the cap are not there: mail with thousands of
+ * them has been used to keep servers busy (CVE-2026-27859). Continuations of
+ * RFC 2231 stay in pieces, as clients of RFC 3501 expect to join them.
  */
 static struct param *
 params_read(struct pool *pool, struct str rest)
@@ -250,7 +256,11 @@ static const struct row {
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-/* Where a field stands twice, the first counts. */
+/*
+ * Where a field stands twice, the first counts, as everywhere here. No
+ * MIME-Version is asked for: RFC 2045 4 lets readers do without, and mail
+ * with parts but without that field is common.
+ */
 static void
 fields_read(struct pool *pool, struct part *part)
 {
@@ -276,6 +286,7 @@ fields_read(struct pool *pool, struct part *part)
 	}
 }
 
+/* The fields of a header over the defaults; what kind of part that makes. */
 static void
 header_set(struct pool *pool, struct part *part, struct str header,
     bool digest)
@@ -343,6 +354,11 @@ here(const struct walk *w)
 	return w->ended ? w->stop : w->rest.p;
 }
 
+/*
+ * The walk calls this at each place where a part begins or ends, and these
+ * come in rising order. A part's size is the difference of two counts, so
+ * that bytes below many parts are counted once, not once for each.
+ */
 static void
 count(struct walk *w, const char *to)
 {
@@ -452,13 +468,18 @@ part_new(struct walk *w, struct part *up)
 	return part;
 }
 
-/* A part without a header. */
+/* A part without a header: all defaults. */
 static void
 headless(struct walk *w, struct part *part)
 {
 	header_set(w->pool, part, (struct str){ here(w), 0 }, false);
 }
 
+/*
+ * preamble, parts, epilogue. Any text may end at a delimiter of a multipart
+ * further out (w->hit < mine) or at the end of the message; then this one
+ * ends there as well, closed or not.
+ */
 static void
 multipart_walk(struct walk *w, struct part *part)
 {
@@ -497,6 +518,8 @@ multipart_walk(struct walk *w, struct part *part)
 	}
 }
 
+/* RFC 2046 5.1.2: it "has no terminating condition other than running out of
+ * data", or the delimiter of a multipart around it. */
 static void
 message_walk(struct walk *w, struct part *part)
 {
@@ -531,6 +554,8 @@ body_walk(struct walk *w, struct part *part)
 		part->lines++;
 }
 
+/* The walk is too large for the stack of a deep caller, so it is in the pool
+ * as well. header and body need not lie together. */
 struct part *
 mime_parse(struct pool *pool, struct str header, struct str body)
 {

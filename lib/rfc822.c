@@ -33,6 +33,12 @@ line_length(struct str text)
 	return str_sub(text, 0, str_index(text, '\n') + 1).n;
 }
 
+/*
+ * A line of white space only goes on with the field, as RFC 5322 4.2 has it
+ * ("a line which makes up a folded header field could be composed entirely
+ * of white space"); only a line with nothing in it ends the header. Where a
+ * name is missing the line is kept, so that no byte of a header gets lost.
+ */
 bool
 header_next(struct str *rest, struct field *out)
 {
@@ -71,6 +77,12 @@ header_find(struct str header, struct str name, struct field *out)
 	return false;
 }
 
+/*
+ * RFC 5322 2.2.3: "Unfolding is accomplished by simply removing any CRLF
+ * that is immediately followed by WSP." Inside a field every line end is,
+ * or the field would have ended there. Runs of white space are the sender's
+ * own and stay: a Subject is no structured field.
+ */
 struct str
 header_unfold(struct pool *pool, struct str value)
 {
@@ -134,6 +146,7 @@ lex_space(struct str *rest, struct str *comment)
 	return rest->p != begin;
 }
 
+/* The quote that ends it is the first one without a backslash before it. */
 struct str
 lex_quoted(struct str *rest)
 {
@@ -183,6 +196,11 @@ static const bool special[256] = {
 	['['] = true,
 };
 
+/*
+ * Does what comes next end this run of words? There is something next. In a
+ * phrase an "@" is taken as a letter: programs write the address itself as
+ * its name and forget the quotes.
+ */
 static bool
 stops(const struct addr_list *list, enum run run)
 {
@@ -236,7 +254,11 @@ literal(struct addr_list *list)
 	} while (rest->n > 0 && c != ']');
 }
 
-/* Takes one token and returns its last byte; `last` is the one before. */
+/*
+ * Takes one token and returns its last byte; `last` is the one before. What
+ * is special here but stops no run (a ":" in a group, a stray "[") is one
+ * with the text behind it.
+ */
 static char
 token(struct addr_list *list, char last)
 {
@@ -351,7 +373,12 @@ angle(struct addr_list *list, struct addr *out)
 	lex_space(&list->rest, &list->comment);
 }
 
-/* What RFC 3501 7.4.2 wants said, whatever stood there. */
+/*
+ * What RFC 3501 7.4.2 wants said, whatever stood there. The comment as name
+ * is the old "simple form where the addr-spec appears without the angle
+ * brackets, but included the name of the recipient in parentheses as a
+ * comment following the addr-spec" (RFC 5322 3.4).
+ */
 static void
 complete(struct addr_list *list, struct addr *out)
 {
@@ -372,6 +399,8 @@ complete(struct addr_list *list, struct addr *out)
 		out->mailbox = STR("INVALID_ADDRESS");
 }
 
+/* One allocation for all addresses of a field: mail with 10^6 of them is
+ * sent to find out how they are kept. */
 void
 addr_begin(struct addr_list *list, struct pool *pool, struct str value)
 {
@@ -432,6 +461,8 @@ item(struct addr_list *list, struct addr *out)
 	complete(list, out);
 }
 
+/* The end of the value ends an open group too: a client that saw the begin
+ * marker waits for the other one. */
 bool
 addr_next(struct addr_list *list, struct addr *out)
 {
@@ -449,6 +480,8 @@ addr_next(struct addr_list *list, struct addr *out)
 	return true;
 }
 
+/* RFC 5322 3.6 permits each of these once; what a second one may mean
+ * differs between texts and addresses. */
 static const struct slot {
 	struct str name;
 	size_t at;

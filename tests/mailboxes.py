@@ -561,7 +561,6 @@ BYTES = [
     ("8-bit body", small("8-bit body", b"\xe9\xff\x80\xc3\n")),
     ("no header", b"\nonly a text\n"),
     ("no body", small("no body", b"")),
-    ("no empty line", small("no empty line")[:-6]),
     ("header that is none", b"this is no header field\n" + small("x")),
     ("empty names", b": nothing\n:\n" + small("x")),
     ("only spaces", small("spaces", b"  \n\t\n   \n")),
@@ -592,8 +591,10 @@ def lacking():
     for title, message in BYTES:
         eol = b"\r\n" if title == "CRLF" else b"\n"
         data += plain_from + eol + message + eol
-    # No empty line before it; a torn tail of NULs; a cut last line.
-    data += plain_from + b"\n" + small("glued behind")
+    # A header that only the next From_ line ends; a text that has no empty
+    # line behind it; a torn tail of NULs; a cut last line.
+    data += plain_from + b"\n" + small("no empty line")[:-6]
+    data += plain_from + b"\n" + small("nothing behind it")
     data += plain_from + b"\n" + small("torn", b"half a li" + b"\0" * 512)
     data += plain_from + b"\n" + small("after the torn tail") + b"\n\n\n"
     return data + plain_from + b"\n" + small("no line end", b"the end")

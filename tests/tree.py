@@ -36,13 +36,20 @@ class File:
 
 
 class Tree:
-    """The program's own files; tests are in `tests`, other rules hold."""
+    """Files of the program, and C files of the tests: other rules hold."""
 
-    def __init__(self, top):
-        self.program = [File(top, n) for n in
-                        names(top, '') + names(top, 'lib')]
-        self.tests = [File(top, n) for n in names(top, 'tests')]
+    def __init__(self, files):
+        self.program = [f for f in files if not f.name.startswith('tests/')]
+        self.tests = [f for f in files if f.name.startswith('tests/')]
         self.all = self.program + self.tests
+
+    def instead(self, file):
+        return Tree([f for f in self.all if f.name != file.name] + [file])
+
+
+def read(top):
+    return Tree([File(top, name) for under in ('', 'lib', 'tests')
+                 for name in names(top, under)])
 
 
 def names(top, under):
@@ -74,22 +81,21 @@ def copy(top, to):
             shutil.copy(os.path.join(top, name), os.path.join(to, name))
 
 
-def plant(top, name, text):
-    """Adds text to a file, or makes it anew; returns how to undo that."""
+def planted(top, name, text):
+    """The file with text added, or anew, or (text None) emptied."""
     path = os.path.join(top, name)
     old = None
     if os.path.exists(path):
         with open(path, 'rb') as f:
             old = f.read()
-    with open(path, 'ab') as f:
-        f.write(text.encode('utf-8'))
-
-    def undo():
-        os.remove(path)
-        if old is not None:
-            with open(path, 'wb') as f:
-                f.write(old)
-    return undo
+    with open(path, 'wb' if text is None else 'ab') as f:
+        f.write((text or '').encode('utf-8'))
+    file = File(top, name)
+    os.remove(path)
+    if old is not None:
+        with open(path, 'wb') as f:
+            f.write(old)
+    return file
 
 
 def main(rules, plants):
@@ -97,20 +103,20 @@ def main(rules, plants):
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     top = sys.argv[1] if len(sys.argv) > 1 else here
     tap = Tap()
-    found = Tree(top)
+    found = read(top)
     for name, rule in rules:
         complaints = list(rule(found))
         tap.point(bool(found.program) and not complaints, name, complaints)
     rule = dict(rules)
     with tempfile.TemporaryDirectory() as other:
         copy(top, other)
+        clean = read(other)
+        usual = {name: list(r(clean)) for name, r in rules}
         for name, where, text in plants:
-            before = len(list(rule[name](Tree(other))))
-            undo = plant(other, where, text)
-            after = [c for c in rule[name](Tree(other))
-                     if c.startswith(where + ':')]
-            undo()
-            tap.point(len(after) > 0 and before == len(list(
-                rule[name](found))), 'found when planted: %s: %s' %
-                (name, ' '.join(text.split())[:60]))
+            def here_of(complaints):
+                return sum(c.startswith(where + ':') for c in complaints)
+            worse = clean.instead(planted(other, where, text))
+            tap.point(here_of(rule[name](worse)) > here_of(usual[name]),
+                      'found when planted: %s: %s' % (
+                          name, ' '.join((text or where).split())[:60]))
     tap.end()

@@ -10,6 +10,7 @@
 #include "../lib/charset.h"
 #include "../lib/codec.h"
 #include "../lib/mem.h"
+#include "../lib/utf8.h"
 
 enum { BIG = 1 << 20 };
 

@@ -9,6 +9,7 @@
 #include "../lib/buf.h"
 #include "../lib/codec.h"
 #include "../lib/mem.h"
+#include "../lib/utf8.h"
 
 enum { BIG = 1 << 20 };
 

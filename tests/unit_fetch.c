@@ -240,7 +240,7 @@ answers(struct mbox *mbox, struct view *view)
 		    &result, &o);
 		CHECK_STR("a FETCH is answered", got,
 		    str_c(cases[i].want));
-		CHECK("and completed", result == R_OK);
+		CHECK("and completed", result == RES_OK);
 	}
 }
 
@@ -278,12 +278,12 @@ gone_messages(struct mbox *mbox, struct view *view)
 	    STR("* 1 FETCH (RFC822.SIZE 68)\r\n"
 	    "* 3 FETCH (RFC822.SIZE 17)\r\n"));
 	CHECK("a message that is gone is told by a NO",
-	    result == R_NO && strcmp(o.code, "EXPUNGEISSUED") == 0);
+	    result == RES_NO && strcmp(o.code, "EXPUNGEISSUED") == 0);
 	got = fetch(mbox, view, "1:3 BODY[1]", false, &result, &o);
-	CHECK("also when the file must be read", result == R_NO &&
+	CHECK("also when the file must be read", result == RES_NO &&
 	    strcmp(o.code, "EXPUNGEISSUED") == 0 && got.n > 50);
 	fetch(mbox, view, "1:3 UID", true, &result, &o);
-	CHECK("a uid that does not exist is no error", result == R_OK);
+	CHECK("a uid that does not exist is no error", result == RES_OK);
 }
 
 static void
@@ -300,7 +300,7 @@ interrupted(struct mbox *mbox, struct view *view)
 	CHECK("a plan is read", fetch_parse(&p, &plan) == 0);
 	io.stop = &stop;
 	CHECK("a signal ends a FETCH, and it is not called complete",
-	    fetch_run(&plan, mbox, view, &reply, &set, false, &o) == R_NO);
+	    fetch_run(&plan, mbox, view, &reply, &set, false, &o) == RES_NO);
 }
 
 int

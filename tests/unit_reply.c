@@ -268,24 +268,24 @@ tagged_lines(void)
 	CHECK("and only by its whole name",
 	    command_find(table, 2, STR("NOO")) == NULL);
 	begin();
-	command_tagged(&r, STR("a"), "NOOP", false, R_OK, &o, NULL);
-	command_tagged(&r, STR("b"), "FETCH", true, R_NO, &o, NULL);
+	command_tagged(&r, STR("a"), "NOOP", false, RES_OK, &o, NULL);
+	command_tagged(&r, STR("b"), "FETCH", true, RES_NO, &o, NULL);
 	CHECK_STR("the usual words", sent(),
 	    STR("a OK NOOP completed\r\nb NO UID FETCH failed\r\n"));
 	begin();
-	command_tagged(&r, STR("a"), NULL, false, R_BAD, &o, &p);
+	command_tagged(&r, STR("a"), NULL, false, RES_BAD, &o, &p);
 	p.code = "LIMIT";
-	command_tagged(&r, STR(""), NULL, false, R_BAD, &o, &p);
+	command_tagged(&r, STR(""), NULL, false, RES_BAD, &o, &p);
 	CHECK_STR("the parser's words, and no tag", sent(),
 	    STR("a BAD Bad thing\r\n* BAD [LIMIT] Bad thing\r\n"));
 	begin();
-	outcome_set(&o, R_OK, "READ-ONLY", "%s", "");
-	command_tagged(&r, STR("a"), "SELECT", false, R_OK, &o, &p);
+	outcome_set(&o, RES_OK, "READ-ONLY", "%s", "");
+	command_tagged(&r, STR("a"), "SELECT", false, RES_OK, &o, &p);
 	CHECK("a failure of storage is a NO",
-	    outcome_err(&o, E_IO, &why) == R_NO);
-	command_tagged(&r, STR("b"), "SELECT", false, R_NO, &o, &p);
+	    outcome_err(&o, E_IO, &why) == RES_NO);
+	command_tagged(&r, STR("b"), "SELECT", false, RES_NO, &o, &p);
 	outcome_err(&o, E_NOENT, NULL);
-	command_tagged(&r, STR("c"), "SELECT", false, R_NO, &o, &p);
+	command_tagged(&r, STR("c"), "SELECT", false, RES_NO, &o, &p);
 	CHECK_STR("codes and the words of a handler", sent(),
 	    STR("a OK [READ-ONLY] SELECT completed\r\n"
 	    "b NO [UNAVAILABLE] disk ?\r\n"

@@ -117,7 +117,7 @@ answer(struct str line, bool uid)
 	if (s.charset_unknown)
 		return str_c("BADCHARSET");
 	set_init(&found, pool);
-	if (search_run(&s, mbox, &view, uid, &found, &o) != R_OK)
+	if (search_run(&s, mbox, &view, uid, &found, &o) != RES_OK)
 		return str_c("NO");
 	for (i = 0; i < found.n && n < sizeof(out) - 30; i++)
 		n += (size_t)sprintf(out + n, found.at[i].lo ==

@@ -10,6 +10,7 @@
 #include "../searchtext.h"
 #include "../lib/codec.h"
 #include "../lib/rfc822.h"
+#include "../lib/utf8.h"
 #include "unit.h"
 
 /* A struct str that can stand in a static table. */

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""doors.t - each danger has one door: who may call what.
+
+A row names a danger, the files that may meet it, and the words that are
+it: functions (looked for as calls), and constants or headers as written.
+Where a second file is allowed the note says what for. A new name in a row
+is a decision, not a formality.
+"""
+
+import re
+
+import tree
+
+NOWHERE = ''
+
+DOORS = [
+    # danger, files, functions, other words
+    ('charset conversion', 'lib/charset.c',
+     'iconv iconv_open iconv_close', '<iconv.h>'),
+    ('file locks', 'lock.c', 'flock lockf',
+     'F_SETLK F_SETLKW F_GETLK F_OFD_SETLK F_OFD_SETLKW F_OFD_GETLK '
+     'LOCK_SH LOCK_EX LOCK_UN F_SETLEASE'),
+    # imapd.c asks whether descriptors 0 to 2 are open.
+    ('fcntl', 'lock.c imapd.c', 'fcntl', ''),
+    ('waiting for the client', 'lib/io.c', 'poll ppoll select pselect', ''),
+    ('the client\'s bytes', 'lib/io.c',
+     'send sendto sendmsg recv recvfrom recvmsg readv writev', ''),
+    # folder.c looks at the first bytes of a file.
+    ('read', 'lib/io.c folder.c', 'read', ''),
+    # fs.c fills our own unlinked files.
+    ('write', 'lib/io.c lib/fs.c', 'write', ''),
+    ('reading at a place', 'lib/fs.c mbox_scan.c', 'pread preadv', ''),
+    ('writing at a place', NOWHERE,
+     'pwrite pwritev copy_file_range sendfile splice', ''),
+    ('streams', NOWHERE,
+     'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
+    # fs.c makes our own files, imapd.c opens /dev/null.
+    ('opening files', 'mbox.c folder.c folder_list.c lib/fs.c imapd.c',
+     'open openat openat2 creat', ''),
+    ('reading directories', 'folder_list.c',
+     'opendir fdopendir readdir scandir glob wordexp nftw ftw',
+     '<dirent.h>'),
+    ('making and removing names', 'lib/fs.c',
+     'unlink unlinkat rename renameat renameat2 link linkat symlink '
+     'symlinkat mkdir mkdirat rmdir mkfifo mknod mkstemp mkostemp mkdtemp '
+     'remove tmpnam', ''),
+    ('changing files', NOWHERE,
+     'truncate ftruncate fallocate posix_fallocate chmod fchmod fchmodat '
+     'chown fchown lchown fchownat utime utimes futimens utimensat', ''),
+    ('memory maps', 'lib/fs.c', 'mmap munmap mremap mprotect',
+     '<sys/mman.h>'),
+    ('other programs', NOWHERE,
+     'system execl execle execlp execv execve execvp execvpe fexecve '
+     'posix_spawn posix_spawnp fork vfork clone dlopen dlsym', ''),
+    ('changing identity', NOWHERE,
+     'setuid setgid seteuid setegid setreuid setregid setresuid setresgid '
+     'setgroups initgroups setfsuid setfsgid chroot prctl', ''),
+    ('strings without a length', NOWHERE,
+     'strcpy strcat strncpy strncat stpcpy stpncpy sprintf vsprintf strtok '
+     'strtok_r gets', ''),
+    ('numbers without a check', NOWHERE,
+     'atoi atol atoll atof strtol strtoul strtoll strtoull strtod scanf '
+     'sscanf fscanf vscanf vsscanf', ''),
+    ('stack of unknown size', NOWHERE, 'alloca strdupa strndupa', ''),
+    # The locale decides what these say, and a signed char breaks them.
+    ('letters by locale', NOWHERE,
+     'isalpha isalnum isdigit isspace isupper islower isprint ispunct '
+     'iscntrl isxdigit tolower toupper setlocale strcasecmp strncasecmp '
+     'strcoll', '<ctype.h> <locale.h>'),
+    # fs.c's copy may fail without ending the process.
+    ('memory that may be refused', 'lib/mem.c lib/fs.c',
+     'malloc calloc realloc reallocarray strdup strndup asprintf vasprintf '
+     'posix_memalign aligned_alloc', ''),
+    ('the standard streams', 'imapd.c lib/log.c',
+     'printf vprintf fprintf vfprintf puts fputs putchar fputc putc perror',
+     'stdout stderr stdin'),
+    ('the system log', 'lib/log.c', 'syslog vsyslog openlog closelog',
+     '<syslog.h>'),
+    # mbox.c asks for $TMPDIR.
+    ('the environment', 'imapd.c mbox.c',
+     'getenv secure_getenv setenv putenv unsetenv', 'environ'),
+    ('the end of the process', 'imapd.c lib/log.c',
+     'exit _exit _Exit quick_exit abort atexit raise kill', ''),
+    # io.c lets signals in while it waits and at no other moment.
+    ('signals', 'imapd.c lib/io.c',
+     'signal sigaction sigprocmask sigsuspend alarm setitimer', ''),
+    ('jumps', NOWHERE, 'setjmp longjmp sigsetjmp siglongjmp', ''),
+    ('users', 'imapd.c', 'getpwuid getpwnam getpwuid_r getpwnam_r getgrnam '
+     'getlogin getspnam', '<pwd.h> <grp.h> <shadow.h>'),
+    ('hosts and sockets', 'imapd.c',
+     'gethostname getaddrinfo gethostbyname gethostbyaddr getnameinfo '
+     'getsockname getpeername getsockopt setsockopt socket connect bind '
+     'listen accept socketpair', '<netdb.h>'),
+    ('time zones', 'lib/date.c imapd.c',
+     'localtime localtime_r mktime gmtime gmtime_r tzset strftime ctime '
+     'asctime', ''),
+    ('sleeping', 'lock.c', 'sleep usleep nanosleep clock_nanosleep', ''),
+    ('weak chance', NOWHERE, 'rand random srand srandom drand48 rand_r', ''),
+    ('strong chance', 'lock.c mbox.c', 'getrandom getentropy', ''),
+    ('passwords', NOWHERE, 'crypt crypt_r pam_start pam_authenticate',
+     '<crypt.h> <security/pam_appl.h>'),
+    ('TLS', NOWHERE, 'SSL_new SSL_read SSL_write',
+     '<openssl/ssl.h> <openssl/evp.h>'),
+]
+
+
+def pattern(functions, words):
+    """Calls, but not of members or of names that only end alike."""
+    parts = []
+    if functions:
+        parts.append(r'(?<![\w.])(?<!->)(?:%s)\s*\(' %
+                     '|'.join(functions.split()))
+    for word in words.split():
+        parts.append(re.escape(word) if word[0] == '<' else
+                     r'\b%s\b' % word)
+    return re.compile('|'.join(parts))
+
+
+def door(files, functions, words):
+    allowed = files.split()
+    looked_for = pattern(functions, words)
+
+    def rule(t):
+        for f in t.program:
+            if f.name not in allowed:
+                for m in looked_for.finditer(f.code):
+                    yield f.at(m.start(), m.group(0).rstrip(' (\t\n'))
+    return rule
+
+
+def still_there(t):
+    """A file that no longer needs its door has it taken away."""
+    have = {f.name: f for f in t.program}
+    for danger, files, functions, words in DOORS:
+        for name in files.split():
+            if name not in have:
+                yield '%s:1: no such file (%s)' % (name, danger)
+            elif not pattern(functions, words).search(have[name].code):
+                yield '%s:1: does not use its door (%s)' % (name, danger)
+
+
+def rules():
+    for danger, files, functions, words in DOORS:
+        yield ('%s: %s' % (danger, files or 'nowhere'),
+               door(files, functions, words))
+    yield 'every door is used', still_there
+
+
+def plants():
+    """Of every row one function and one other word, where neither may be;
+    in a file that no row allows."""
+    for danger, files, functions, words in DOORS:
+        name = '%s: %s' % (danger, files or 'nowhere')
+        if functions:
+            yield name, 'view.c', 'int x = %s (1);\n' % functions.split()[-1]
+        if words:
+            word = words.split()[-1]
+            yield name, 'lib/set.h', '%s%s\n' % (
+                '#include ' if word[0] == '<' else 'int x = ', word)
+    yield 'every door is used', 'lock.c', None
+
+
+tree.main(list(rules()), list(plants()))
