@@ -31,8 +31,8 @@ ifdef DEV
 WARN += $(STRICT)
 endif
 
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) -I. -Ilib \
-	-MMD -MP $(CFLAGS)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(OPT) $(WARN) \
+	$(HARDEN) -I. -Ilib -MMD -MP $(CFLAGS)
 
 LIB = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard lib/*.c)))
 TOP = $(patsubst %.c,$(O)/%.o,$(sort $(filter-out imapd.c,$(wildcard *.c))))

@@ -77,9 +77,9 @@ rows_show(struct rows *rows, folder_show *show, void *ctx)
 
 /*
  * RFC 3501 6.3.8: the canonical form "is normally the reference name
- * appended with the mailbox name", but "break out characters" at the start
- * of the latter "override the current working directory": in its examples
- * archive/ and ~fred/Mail/ * give ~fred/Mail/ *. "/" and "~" are ours.
+ * appended with the mailbox name", but leading "break out characters"
+ * "override the current working directory", as "/" and "~" do in its
+ * examples and here.
  */
 static enum err
 interpret(struct pool *pool, struct str reference, struct str pattern,
@@ -421,10 +421,9 @@ list_plain(struct buf *list)
 }
 
 /*
- * One subscribed name. RFC 3501 6.3.9: "if "foo/bar" (with a hierarchy
- * delimiter of "/") is subscribed but "foo" is not[, a] "%" wildcard to
- * LSUB must return foo, not foo/bar, in the LSUB response, and it MUST be
- * flagged with the \Noselect attribute."
+ * One subscribed name. RFC 3501 6.3.9, of "foo/bar" that is subscribed when
+ * "foo" is not: "A "%" wildcard to LSUB must return foo, not foo/bar, in the
+ * LSUB response, and it MUST be flagged with the \Noselect attribute."
  */
 static void
 subscribed(const struct folders *f, struct rows *rows, struct str pattern,

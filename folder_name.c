@@ -12,7 +12,6 @@
 
 #include "folder_own.h"
 #include "lib/codec.h"
-#include "lib/utf8.h"
 
 bool
 folder_part(struct str *rest, struct str *part)

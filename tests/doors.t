@@ -7,6 +7,7 @@ Where a second file is allowed the note says what for. A new name in a row
 is a decision, not a formality.
 """
 
+import functools
 import re
 
 import tree
@@ -104,38 +105,45 @@ DOORS = [
 ]
 
 
-def pattern(functions, words):
-    """Calls, but not of members or of names that only end alike."""
-    parts = []
-    if functions:
-        parts.append(r'(?<![\w.])(?<!->)(?:%s)\s*\(' %
-                     '|'.join(functions.split()))
-    for word in words.split():
-        parts.append(re.escape(word) if word[0] == '<' else
-                     r'\b%s\b' % word)
-    return re.compile('|'.join(parts))
+WORD = re.compile(r'(?<![\w.])(?<!->)\b(\w+)\b(\s*\()?|<[\w/]+\.h>')
+
+
+@functools.lru_cache(maxsize=None)
+def uses(file):
+    """Where each word stands; a call under its name with "(". Members, and
+    names that only end alike, are other words."""
+    found = {}
+    for m in WORD.finditer(file.code):
+        word = m.group(1) or m.group(0)
+        found.setdefault(word, []).append(m.start())
+        if m.group(2):
+            found.setdefault(word + '(', []).append(m.start())
+    return found
+
+
+def looked_for(functions, words):
+    return [name + '(' for name in functions.split()] + words.split()
 
 
 def door(files, functions, words):
-    allowed = files.split()
-    looked_for = pattern(functions, words)
-
     def rule(t):
         for f in t.program:
-            if f.name not in allowed:
-                for m in looked_for.finditer(f.code):
-                    yield f.at(m.start(), m.group(0).rstrip(' (\t\n'))
+            if f.name not in files.split():
+                for word in looked_for(functions, words):
+                    for at in uses(f).get(word, ()):
+                        yield f.at(at, word.rstrip('('))
     return rule
 
 
-def still_there(t):
+def still_used(t):
     """A file that no longer needs its door has it taken away."""
     have = {f.name: f for f in t.program}
     for danger, files, functions, words in DOORS:
         for name in files.split():
             if name not in have:
                 yield '%s:1: no such file (%s)' % (name, danger)
-            elif not pattern(functions, words).search(have[name].code):
+            elif not any(word in uses(have[name])
+                         for word in looked_for(functions, words)):
                 yield '%s:1: does not use its door (%s)' % (name, danger)
 
 
@@ -143,7 +151,7 @@ def rules():
     for danger, files, functions, words in DOORS:
         yield ('%s: %s' % (danger, files or 'nowhere'),
                door(files, functions, words))
-    yield 'every door is used', still_there
+    yield 'every door is used', still_used
 
 
 def plants():
