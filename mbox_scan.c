@@ -120,7 +120,8 @@ static int
 is_boundary(struct mbox_scan *s, int64_t at, struct from *out)
 {
 	struct str text, line, next;
-	bool blank, nul, header;
+	bool blank, header, glued;
+	char before;
 
 	text = look(s, at, 2 * PEEK);
 	if (text.p == NULL)
@@ -144,10 +145,12 @@ is_boundary(struct mbox_scan *s, int64_t at, struct from *out)
 	out->kind = fromline_read(line, &out->line);
 	header = next.n > 0 && fromline_header_like(next);
 	blank = blank_before(s, at);
-	nul = at > s->base && s->buf[at - s->base - 1] == '\0';
-	if (out->kind == FROMLINE_STRICT && (blank || header || nul))
+	before = at == 0 ? '\n' : s->buf[at - s->base - 1];
+	glued = before != '\n' && before != '\0';
+	if (!glued && out->kind == FROMLINE_STRICT &&
+	    (blank || header || before == '\0'))
 		return 1;				/* 1 and 4 */
-	if (out->kind == FROMLINE_LAX && blank && header)
+	if (!glued && out->kind == FROMLINE_LAX && blank && header)
 		return 1;				/* 2 */
 	out->point = header && is_point(s, at);		/* 3 */
 	return out->point;

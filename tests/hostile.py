@@ -245,6 +245,8 @@ class Client:
             bad.append("the process ended with %d" % status)
         if words:
             bad.append("it says on stderr: " + show(words, 400))
+        if self.most and self.peak < MB // 4:
+            bad.append("its memory could not be measured")
         if self.most and self.peak > self.most:
             bad.append("used %d KiB of memory" % (self.peak // 1024))
         return bad
@@ -319,11 +321,11 @@ class Case:
 
 def cut(raw, first, n):
     """{number: (its lines, was its NOOP answered OK)}: what stands between
-    the answers to the NOOPs z<first>, z<first+1>, ..."""
+    the answers to the NOOPs, which are numbered from first on"""
     found, now = {}, []
     at = first
     for line in lines(raw):
-        m = re.match(rb"z(\d+) (OK)?", line)
+        m = re.match(rb"noop(\d+) (OK)?", line)
         if m and first <= int(m.group(1)) < n:
             at = int(m.group(1))
             found[at] = (now, m.group(2) is not None)
@@ -334,16 +336,16 @@ def cut(raw, first, n):
     return found
 
 
-def play_some(world, cases, first, before, how):
+def play_some(world, cases, first, before, look, how):
     """Plays cases[first:] until the server hangs up. Returns the number of
     the first that was not played, and complaints."""
-    data = before + b"".join(case.before + case.data + b"z%d NOOP\r\n" % i
+    data = before + b"".join(case.before + case.data + b"noop%d NOOP\r\n" % i
                              for i, case in enumerate(cases[first:], first))
     with world.client(**how) as c:
-        alive = c.talk(data, b"z%d " % (len(cases) - 1))
+        alive = c.talk(data, b"noop%d " % (len(cases) - 1))
         bad = [] if alive else ["hangs"]
         bad += c.finish() if alive else []
-        bad += world.validate(c.raw)
+        bad += world.validate(c.raw) + list(look(c.raw))
         found = cut(c.raw, first, len(cases))
     for i in range(first, len(cases)):
         answer, noop = found.get(i, ([], False))
@@ -358,11 +360,12 @@ def play_some(world, cases, first, before, how):
     return len(cases), bad
 
 
-def play(world, cases, before=b"", **how):
+def play(world, cases, before=b"", look=lambda raw: [], **how):
     """Each case and a NOOP behind it, which must be answered OK unless the
-    server may hang up; pipelined, as many as one connection takes."""
+    server may hang up; pipelined, as many as one connection takes. `look`
+    returns complaints about all that the server says on one."""
     bad, at = [], 0
     while at < len(cases) and len(bad) < 50:
-        at, more = play_some(world, cases, at, before, how)
+        at, more = play_some(world, cases, at, before, look, how)
         bad += more
     return bad

@@ -31,7 +31,7 @@ def make(spec):
     """The bytes of "name" or "name(number)"."""
     m = re.fullmatch(r"([a-z]+)(?:\(([0-9]+)\))?", spec)
     if m is None or m.group(1) not in REGISTRY:
-        raise KeyError("no mailbox is called " + spec)
+        raise KeyError("no mailbox is made by " + spec)
     return REGISTRY[m.group(1)](*([int(m.group(2))] if m.group(2) else []))
 
 
@@ -114,8 +114,7 @@ def multipart(kind, boundary, parts, preamble=b"", epilogue=b""):
     head = "Content-Type: multipart/%s; boundary=\"%s\"\n\n" % (kind,
         boundary)
     line = b"--" + boundary.encode()
-    return head.encode() + preamble + b"".join(line + b"\n" + p +
-        (b"" if p.endswith(b"\n") else b"\n") + b"\n"[:p.endswith(b"\n\n")]
+    return head.encode() + preamble + b"".join(line + b"\n" + p + b"\n"
         for p in parts) + line + b"--\n" + epilogue
 
 
@@ -257,7 +256,10 @@ class Inbox:
         n = len(self.out) + 1
         ident = "<%08x.%d@mail.smallorg.example>" % (
             zlib.crc32(b"%d" % (n * 7919)), n)
-        head = "Return-Path: <%s>\n" % self.address(sender)
+        envelope = self.address(sender)
+        if "MAILER-DAEMON" in envelope:
+            envelope = ""
+        head = "Return-Path: <%s>\n" % envelope
         head += "Received: from mx.example.net (mx.example.net " \
             "[192.0.2.%d])\n\tby shadrach.smallorg.example (Postfix) with " \
             "ESMTPS id %X\n\tfor <alex@smallorg.example>; %s\n" % (n % 250 +
@@ -271,8 +273,8 @@ class Inbox:
                     "\n\t".join(before[-10:]))
             before.append(ident)
         head = (head + more + "MIME-Version: 1.0\n").encode("utf-8")
-        self.out.append((self.address(sender), self.when, head, body, flags,
-            keywords))
+        self.out.append((envelope or "MAILER-DAEMON", self.when, head, body,
+            flags, keywords))
 
     @staticmethod
     def address(sender):
@@ -620,7 +622,8 @@ def many(n=1000):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1].split("(")[0] not in REGISTRY:
+    try:
+        sys.stdout.buffer.write(make(" ".join(sys.argv[1:])))
+    except KeyError:
         sys.exit("usage: mailboxes.py NAME[(N)], one of " +
             " ".join(sorted(REGISTRY)))
-    sys.stdout.buffer.write(make(sys.argv[1]))

@@ -12,7 +12,8 @@ import tempfile
 import termios
 import time
 
-DEADLINE = 30       # seconds: far more than any step takes
+# Seconds, far more than any step takes.
+DEADLINE = float(os.environ.get("DEADLINE", "30"))
 
 LITERAL = re.compile(rb"\{([0-9]+)\}\r\n$")
 
@@ -168,7 +169,7 @@ class Connection:
         left = end - time.monotonic()
         ready = dict(poll.poll(left * 1000)) if left > 0 else {}
         if not ready:
-            raise Failure("%s within %d s" % (what, DEADLINE))
+            raise Failure("%s within %g s" % (what, DEADLINE))
         if not self.eof and ready.get(self.rfd, 0) & ~select.POLLOUT:
             self.take_in()
         return writing and ready.get(self.wfd, 0) & ~select.POLLIN != 0
@@ -224,7 +225,7 @@ class Connection:
         end = time.monotonic() + DEADLINE
         while not self.eof and self.unread() > 0:
             if time.monotonic() > end:
-                raise Failure("the server reads nothing within %d s" %
+                raise Failure("the server reads nothing within %g s" %
                     DEADLINE)
             # No event tells of it: look again soon.
             if select.select([self.rfd], [], [], 0.0005)[0]:
@@ -233,12 +234,11 @@ class Connection:
     # What the server says, and should say.
 
     def next_line(self):
-        """The next line with its CRLF; what there is at the end."""
+        """The next line with its end; what there is when all ends."""
         self.begin()
-        self.need(lambda: self.raw.find(b"\r\n", self.at) >= 0,
+        self.need(lambda: self.raw.find(b"\n", self.at) >= 0,
             "the server says nothing")
-        end = self.raw.find(b"\r\n", self.at)
-        end = len(self.raw) if end < 0 else end + 2
+        end = self.raw.find(b"\n", self.at) + 1 or len(self.raw)
         line = bytes(self.raw[self.at:end])
         self.at = end
         if line:

@@ -1,0 +1,254 @@
+/*
+ * unit_session.c - what of a session hangs on the clock: when a silent
+ * client is logged out, and that UIDVALIDITY rises from session to session
+ * where UIDs can not last. Time is made here: ppoll moves a clock forward
+ * and lets the client speak when it is due, so that nothing waits.
+ */
+#include <sys/mman.h>
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "unit.h"
+#include "../session.h"
+
+enum { START = 1790000000 };
+
+/* What the client says after so many seconds of silence. */
+struct line {
+	int after;
+	const char *text;
+};
+
+/* The made world. */
+static struct {
+	int64_t ms;		/* the clock, since 1970 */
+	const struct line *next;	/* ends in a NULL text: says no more */
+	int say;		/* descriptor */
+} world;
+
+int
+clock_gettime(clockid_t clock, struct timespec *t)
+{
+	(void)clock;
+	t->tv_sec = world.ms / 1000;
+	t->tv_nsec = world.ms % 1000 * 1000000;
+	return 0;
+}
+
+time_t
+time(time_t *t)
+{
+	time_t now = world.ms / 1000;
+
+	if (t != NULL)
+		*t = now;
+	return now;
+}
+
+/* Only the input is ever waited for: output goes to a file. */
+int
+ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
+    const sigset_t *mask)
+{
+	int64_t room = left == NULL ? INT64_MAX : left->tv_sec * 1000 +
+	    left->tv_nsec / 1000000;
+	int64_t due;
+	struct str text;
+
+	(void)mask;
+	if (world.next->text == NULL)
+		due = room;
+	else
+		due = world.next->after * INT64_C(1000);
+	if (n != 1 || room == INT64_MAX)
+		abort();
+	if (due >= room) {
+		world.ms += room + 1;
+		return 0;
+	}
+	world.ms += due;
+	text = str_c((world.next++)->text);
+	if (write(world.say, text.p, text.n) != (ssize_t)text.n)
+		abort();
+	fds[0].revents = POLLIN;
+	return 1;
+}
+
+static char home[] = "/tmp/unit_session.XXXXXX";
+static char inbox[64];
+
+/* One whole session; what was said, as a string. */
+static const char *
+session(const struct line *lines, bool login, int idle_timeout)
+{
+	static char said[65536];
+	const struct options options = { .idle_timeout = idle_timeout };
+	struct session s = { .state = login ? STATE_NOT_AUTH : STATE_AUTH };
+	struct why why = { "" };
+	int fds[2], out = memfd_create("out", 0);
+	ssize_t n;
+
+	if (out < 0 || pipe(fds) != 0)
+		abort();
+	world.next = lines;
+	world.say = fds[1];
+	io_init(&s.io, fds[0], out, NULL);
+	s.reply.io = &s.io;
+	s.pool = pool_new();
+	s.options = &options;
+	s.host = "host.example";
+	s.peer = "UNKNOWN";
+	if (folder_init(&s.folders, home, NULL, inbox, &why) != E_OK)
+		abort();
+	session_run(&s);
+	folder_free(&s.folders);
+	pool_free(s.pool);
+	n = pread(out, said, sizeof(said) - 1, 0);
+	said[n < 0 ? 0 : n] = '\0';
+	close(fds[0]);
+	close(fds[1]);
+	close(out);
+	return said;
+}
+
+/* Seconds that a session lasted. */
+static int64_t
+lasted(const struct line *lines, bool login, int idle_timeout,
+    const char **said)
+{
+	int64_t start = world.ms;
+
+	*said = session(lines, login, idle_timeout);
+	return (world.ms - start) / 1000;
+}
+
+/*
+ * RFC 3501 5.4: "If a server has an inactivity autologout timer, the
+ * duration of that timer MUST be at least 30 minutes."
+ */
+static void
+check_autologout(void)
+{
+	static const struct line silent[] = { { 0, NULL } };
+	static const struct line slow[] = {
+		{ 1799, "a1 NOOP\r\n" },
+		{ 1799, "a2 STATUS INBOX (MESSAGES)\r\n" },
+		{ 1799, "a3 LOGOUT\r\n" },
+		{ 0, NULL }
+	};
+	static const struct line gone[] = { { 1000, "a1 NOOP\r\n" },
+	    { 0, NULL } };
+	static const struct line half[] = { { 0, "a1 NO" }, { 0, NULL } };
+	const char *said;
+	int64_t t;
+
+	t = lasted(silent, false, IDLE_TIMEOUT, &said);
+	CHECK("a silent client has thirty minutes", t >= 1800);
+	CHECK("and no more, and is told why",
+	    t <= 1801 && strstr(said, "\r\n* BYE Autologout") != NULL);
+	t = lasted(slow, false, IDLE_TIMEOUT, &said);
+	CHECK("any command begins the thirty minutes anew", t == 3 * 1799 &&
+	    strstr(said, "a1 OK") != NULL && strstr(said, "a2 OK") != NULL &&
+	    strstr(said, "a3 OK") != NULL);
+	t = lasted(gone, false, IDLE_TIMEOUT, &said);
+	CHECK("they are counted from the last command", t >= 2800);
+	/* Not inactivity, but a command that does not come to its end. */
+	t = lasted(half, false, IDLE_TIMEOUT, &said);
+	CHECK("half a command is waited for five minutes",
+	    t >= COMMAND_TIMEOUT && t <= COMMAND_TIMEOUT + 1);
+	CHECK("and ends with a word, unanswered",
+	    strstr(said, "\r\n* BYE ") != NULL &&
+	    strstr(said, "a1 ") == NULL);
+	t = lasted(silent, true, IDLE_TIMEOUT, &said);
+	CHECK("before login it is less",
+	    t >= LOGIN_TIMEOUT && t <= LOGIN_TIMEOUT + 1);
+	CHECK("and said as well",
+	    strstr(said, "\r\n* BYE Autologout") != NULL);
+}
+
+static void
+put(const char *mailbox)
+{
+	int fd = open(inbox, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	size_t n = strlen(mailbox);
+
+	if (fd < 0 || write(fd, mailbox, n) != (ssize_t)n)
+		abort();
+	close(fd);
+}
+
+/* Of a session that selects INBOX. */
+static uint32_t
+uidvalidity(void)
+{
+	static const struct line lines[] = { { 0, "a1 SELECT INBOX\r\n" },
+	    { 0, "a2 LOGOUT\r\n" }, { 0, NULL } };
+	static const char code[] = "[UIDVALIDITY ";
+	const char *at = strstr(session(lines, false, IDLE_TIMEOUT), code);
+	struct str s;
+	uint32_t n;
+
+	if (at == NULL)
+		return 0;
+	s = str_c(at + sizeof(code) - 1);
+	return str_u32(str_sub(s, 0, str_index(s, ']')), &n) ? n : 0;
+}
+
+#define ONE "From a@b.c Sat Jan  3 01:05:34 1998\nSubject: x\n"
+#define TWO "From a@b.c Sat Jan  3 01:05:35 1998\nSubject: y\n\nho\n\n"
+
+/*
+ * RFC 3501 2.3.1.1: "If unique identifiers from an earlier session fail to
+ * persist in this session, the unique identifier validity value MUST be
+ * greater than the one used in the earlier session." Here message 1 leaves,
+ * and its number is the other's then.
+ */
+static void
+check_uidvalidity(void)
+{
+	uint32_t first, second;
+
+	put(ONE "\nhi\n\n" TWO);
+	first = uidvalidity();
+	world.ms += 1000;
+	put(TWO);
+	second = uidvalidity();
+	CHECK("UIDVALIDITY rises where UIDs do not last",
+	    first != 0 && second > first);
+	put(ONE "X-IMAPbase: 937243866 0000000007\nX-UID: 7\n\nhi\n\n");
+	CHECK("stamped messages keep theirs", uidvalidity() == 937243866);
+	world.ms += 1000;
+	put(ONE "X-IMAPbase: 937243866 0000000007\nX-UID: 7\n\nhi\n\n" TWO);
+	CHECK("one without a stamp makes it rise",
+	    uidvalidity() > 937243866);
+	put(ONE "X-IMAPbase: 2000000000 0000000007\nX-UID: 7\n\nhi\n\n" TWO);
+	first = uidvalidity();
+	CHECK("also one that lies ahead of the clock", first > 2000000000);
+	world.ms += 1000;
+	put(ONE "X-IMAPbase: 2000000000 0000000007\nX-UID: 7\n\nho\n\n");
+	CHECK("which is kept when all are stamped",
+	    uidvalidity() == 2000000000);
+	put(ONE "X-IMAPbase: 2000000000 0000000007\nX-UID: 7\n\nho\n\n" TWO);
+	second = uidvalidity();
+	CHECK("and rises in each session where they are not",
+	    second > first);
+}
+
+int
+main(void)
+{
+	world.ms = START * INT64_C(1000);
+	if (mkdtemp(home) == NULL)
+		return 1;
+	snprintf(inbox, sizeof(inbox), "%s/inbox", home);
+	check_autologout();
+	check_uidvalidity();
+	unlink(inbox);
+	rmdir(home);
+	return unit_end();
+}
