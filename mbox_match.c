@@ -146,7 +146,7 @@ take_by_uid(struct table *t, const struct msg *new)
 	const struct mbox *mbox = t->mbox;
 	int64_t i;
 
-	if (!mbox->sticky || new->uid == 0)
+	if (new->uid == 0)
 		return none;
 	i = mbox_find(mbox, new->uid);
 	if (i < 0 || t->new_of[i] != none ||
@@ -159,7 +159,7 @@ take_by_uid(struct table *t, const struct msg *new)
 static void
 add_new(struct mbox *mbox, struct msg *msg)
 {
-	if (!mbox->sticky || msg->uid < mbox->uidnext)
+	if (msg->uid < mbox->uidnext)
 		msg->uid = mbox->uidnext;
 	mbox->uidnext = msg->uid + 1;
 	if (mbox->n == mbox->room) {
@@ -210,13 +210,27 @@ find_known(struct table *t, struct mbox_scan *scan, bool *known)
 	}
 }
 
+/*
+ * The X-UIDs of a scan mean something here only while both speak under the
+ * same UIDVALIDITY: another program may have begun a new one.
+ */
+static bool
+same_uids(const struct mbox *mbox, const struct mbox_scan *scan)
+{
+	return mbox->sticky && scan->based &&
+	    scan->uidvalidity == mbox->uidvalidity;
+}
+
 void
 mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 {
 	bool *known = xrealloc(NULL, scan->n, sizeof(*known));
+	bool same = same_uids(mbox, scan);
 	struct table table;
 	uint32_t i, j, n = 0;
 
+	for (j = 0; j < scan->n && !same; j++)
+		scan->msgs[j].uid = 0;
 	table_fill(&table, mbox);
 	find_known(&table, scan, known);
 	for (i = 0; i < mbox->n; i++)
@@ -227,6 +241,8 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 	for (j = 0; j < scan->n; j++)
 		if (!known[j])
 			add_new(mbox, &scan->msgs[j]);
+	if (same && scan->uidlast >= mbox->uidnext)
+		mbox->uidnext = scan->uidlast + 1;
 	if (scan->based)
 		mbox->keywords = scan->keywords;
 	table_free(&table);

@@ -65,6 +65,7 @@ struct request {
 	struct str tag;
 	const struct command *row;	/* NULL until it is found */
 	bool uid;
+	bool whole;		/* all of it had come when it was answered */
 	struct outcome o;
 };
 
@@ -188,7 +189,9 @@ tell_changes(struct session *s, const struct request *q)
 		reply_raw(&s->reply, STR("\r\n"));
 	}
 	s->view.stale |= changed;
-	expunge = q->uid || !(q->row->flags & CMD_NOEXPUNGE);
+	/* RFC 3501 7.4.1: "a command is not "in progress" during the
+	 * negotiation of command continuation." */
+	expunge = q->whole && (q->uid || !(q->row->flags & CMD_NOEXPUNGE));
 	view_tell(&s->view, s->mbox, &s->reply, expunge, q->uid);
 }
 
@@ -240,7 +243,8 @@ serve(struct session *s)
 	parse_begin(&q.p, &s->io, s->pool, s->state == STATE_NOT_AUTH ?
 	    LITERAL_MAX_PREAUTH : LITERAL_MAX_BYTES);
 	r = run(s, &q);
-	if (!q.p.at_end && parse_resync(&q.p) != 0)
+	q.whole = q.p.at_end;
+	if (!q.whole && parse_resync(&q.p) != 0)
 		return give_up(s, &q);
 	if (s->mbox != NULL && (r == RES_OK || r == RES_NO))
 		tell_changes(s, &q);
