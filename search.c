@@ -309,6 +309,14 @@ test_field(const struct key *key, struct asking *a)
 	return truth(searchtext_field(&a->text, key->word, &key->needle));
 }
 
+static enum truth
+test_addresses(const struct key *key, struct asking *a)
+{
+	if (!have(a, false))
+		return MAYBE;
+	return truth(searchtext_addresses(&a->text, key->word, &key->needle));
+}
+
 /* An empty string is in every message: nothing need be read. */
 static enum truth
 test_body(const struct key *key, struct asking *a)
@@ -379,8 +387,8 @@ test_and(const struct key *key, struct asking *a)
 #define FLAGS(name_, mask_, want_)					\
 	KEY(name_, parse_none, test_flags, COST_LIST,			\
 	    .mask = (mask_), .want = (want_))
-#define FIELD(name_)							\
-	KEY(name_, parse_field, test_field, COST_HEADER, .field = (name_))
+#define FIELD(name_, test_)						\
+	KEY(name_, parse_field, test_, COST_HEADER, .field = (name_))
 
 static const struct row rows[] = {
 	FLAGS("ALL", 0, 0),
@@ -410,11 +418,11 @@ static const struct row rows[] = {
 	KEY("SENTON", parse_day, test_sent, COST_HEADER, .at = true),
 	KEY("SENTSINCE", parse_day, test_sent, COST_HEADER, .at = true,
 	    .above = true),
-	FIELD("BCC"),
-	FIELD("CC"),
-	FIELD("FROM"),
-	FIELD("SUBJECT"),
-	FIELD("TO"),
+	FIELD("BCC", test_addresses),
+	FIELD("CC", test_addresses),
+	FIELD("FROM", test_addresses),
+	FIELD("SUBJECT", test_field),
+	FIELD("TO", test_addresses),
 	KEY("HEADER", parse_header, test_field, COST_HEADER),
 	KEY("BODY", parse_text, test_body, COST_BODY),
 	KEY("TEXT", parse_text, test_text, COST_BODY),

@@ -151,19 +151,19 @@ utf8_has(struct searchtext *t, struct str text, const struct needle *n)
 }
 
 /*
- * The value without its folding. RFC 5322 2.2.3 would keep the white space
- * behind the line end; it is one space here, since the program that folded
- * put it in place of one, often as a TAB.
+ * The value without its folding, in t->line: as ENVELOPE shows it (RFC 5322
+ * 2.2.3), or, with `one`, with one space where a line was folded, since the
+ * program that folded it put the white space in place of one.
  */
 static struct str
-unfold(struct searchtext *t, struct str value)
+unfold(struct searchtext *t, struct str value, bool one)
 {
 	struct str line, rest = value;
 
 	buf_clear(&t->line);
 	while (str_line(&rest, &line)) {
-		line = str_trim(line);
-		if (line.n > 0 && t->line.n > 0)
+		line = one ? str_trim(line) : str_chomp(line);
+		if (one && line.n > 0 && t->line.n > 0)
 			buf_addc(&t->line, ' ');
 		buf_add(&t->line, line);
 	}
@@ -183,6 +183,15 @@ decode_words(struct searchtext *t, struct str text)
 	return buf_str(&t->utf8);
 }
 
+static bool
+line_has(struct searchtext *t, struct str line, const struct needle *n,
+    bool encoded)
+{
+	if (!encoded && n->ascii)
+		return holds(line, n->folded);
+	return utf8_has(t, decode_words(t, line), n);
+}
+
 /*
  * text: a field's value, or all of it. Without encoded words decoding
  * changes no ASCII byte and makes none, and unfolding changes white space
@@ -200,11 +209,11 @@ field_has(struct searchtext *t, struct str text, const struct needle *n)
 		return holds(text, n->folded);
 	if (!encoded && n->high && ascii_prefix(text) == text.n)
 		return false;
-	if (str_index(text, '\n') < text.n)
-		text = unfold(t, text);
-	if (!encoded && n->ascii)
-		return holds(text, n->folded);
-	return utf8_has(t, decode_words(t, text), n);
+	if (str_index(text, '\n') == text.n)
+		return line_has(t, text, n, encoded);
+	if (n->spaced && line_has(t, unfold(t, text, false), n, encoded))
+		return true;
+	return line_has(t, unfold(t, text, true), n, encoded);
 }
 
 /*
@@ -238,12 +247,57 @@ searchtext_field(struct searchtext *t, struct str name,
 	return false;
 }
 
+/*
+ * RFC 3501 6.4.4: FROM and its kin ask for what "the envelope structure's
+ * FROM field" contains, where quotes, escapes and comments are undone.
+ */
+static bool
+addresses_have(struct searchtext *t, struct str value, const struct needle *n)
+{
+	struct addr_list list;
+	struct addr a;
+
+	buf_clear(&t->bytes);
+	addr_begin(&list, t->pool, value);
+	while (addr_next(&list, &a)) {
+		buf_add(&t->bytes, a.name);
+		buf_add(&t->bytes, STR(" <"));
+		buf_add(&t->bytes, a.mailbox);
+		if (a.host.n > 0)
+			buf_addc(&t->bytes, '@');
+		buf_add(&t->bytes, a.host);
+		buf_add(&t->bytes, STR(">, "));
+	}
+	return field_has(t, buf_str(&t->bytes), n);
+}
+
+bool
+searchtext_addresses(struct searchtext *t, struct str name,
+    const struct needle *n)
+{
+	struct str rest = t->header;
+	struct field field;
+
+	if (searchtext_field(t, name, n))
+		return true;
+	/* Only escapes can make a run of bytes that the header lacks. */
+	if (hopeless(t->header, n) && !holds(t->header, STR("\\")))
+		return false;
+	while (header_next(&rest, &field))
+		if (str_ieq(field.name, name) &&
+		    addresses_have(t, field.value, n))
+			return true;
+	return false;
+}
+
 static bool
 header_has(struct searchtext *t, struct str header, const struct needle *n)
 {
 	struct field field;
 
-	if (n->ascii && text_has(t, header, n))
+	/* Not with encoded words, unless for line ends, which no word has. */
+	if (n->ascii && (n->lined || !holds(header, STR("=?"))) &&
+	    text_has(t, header, n))
 		return true;
 	if (hopeless(header, n))
 		return false;

@@ -52,6 +52,9 @@ void	searchtext_set(struct searchtext *t, struct str header,
  */
 bool	searchtext_field(struct searchtext *t, struct str name,
 	    const struct needle *n);
+/* The same of an address field; also what its envelope structure holds. */
+bool	searchtext_addresses(struct searchtext *t, struct str name,
+	    const struct needle *n);
 /* In the header, field names included, as it stands or decoded. */
 bool	searchtext_header(struct searchtext *t, const struct needle *n);
 /*

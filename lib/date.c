@@ -433,8 +433,10 @@ date_from_822(struct str value, struct date *out)
 		if (ascii_alpha((unsigned char)c)) {
 			read_word(&r);
 		} else if (ascii_digit((unsigned char)c)) {
+			/* "disregarding time and timezone": the day may
+			 * be whole though the time is none. */
 			if (!read_number(&r))
-				return -1;
+				break;
 		} else {
 			r.rest = str_from(r.rest, 1);
 			if ((c == '+' || c == '-') && r.seconds >= 0 &&

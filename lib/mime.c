@@ -90,11 +90,10 @@ param_value(struct pool *pool, struct str *rest)
 /*
  * *(";" parameter). The semicolon may be missing, and what is no parameter
  * is skipped. Those beyond the cap are not there: mail with thousands of
- * them has been used to keep servers busy (CVE-2026-27859). Continuations of
- * RFC 2231 stay in pieces, as clients of RFC 3501 expect to join them.
+ * them has been used to keep servers busy (CVE-2026-27859).
  */
 static struct param *
-params_read(struct pool *pool, struct str rest)
+params_list(struct pool *pool, struct str rest)
 {
 	struct param *first = NULL, **tail = &first, *param;
 	struct str name;
@@ -121,26 +120,102 @@ params_read(struct pool *pool, struct str rest)
 	return first;
 }
 
+/*
+ * The link to piece `number` of a value cut up by RFC 2231 section 3, named
+ * "base*number", or "base*number*" with escapes (*coded); NULL for none.
+ */
+static struct param **
+piece_find(struct param **link, struct str base, uint32_t number, bool *coded)
+{
+	struct str name, digits;
+	uint32_t n;
+
+	for (; *link != NULL; link = &(*link)->next) {
+		name = (*link)->name;
+		if (!str_istarts(name, base) || name.n < base.n + 2 ||
+		    name.p[base.n] != '*')
+			continue;
+		*coded = name.p[name.n - 1] == '*';
+		digits = str_from(name, base.n + 1);
+		digits.n -= *coded;
+		if (str_u32(digits, &n) && n == number)
+			return link;
+	}
+	return NULL;
+}
+
+/* Behind an escaped piece a plain one must not seem to hold escapes. */
+static size_t
+piece_put(char *to, struct str piece, bool escape)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < piece.n; i++) {
+		to[n++] = piece.p[i];
+		if (escape && piece.p[i] == '%') {
+			memcpy(to + n, "25", 2);
+			n += 2;
+		}
+	}
+	return n;
+}
+
+/* Appends the pieces behind *head to it, and takes them off the list. */
+static void
+pieces_join(struct pool *pool, struct param **first, struct param *head,
+    struct str base, bool head_coded)
+{
+	struct param **link;
+	size_t room = head->value.n;
+	uint32_t i;
+	bool coded;
+	char *to;
+
+	for (i = 1; (link = piece_find(first, base, i, &coded)); i++)
+		room += (*link)->value.n * (head_coded && !coded ? 3 : 1);
+	if (i == 1)
+		return;
+	to = pool_alloc(pool, room);
+	memcpy(to, head->value.p, head->value.n);
+	head->value.p = to;
+	for (i = 1; (link = piece_find(first, base, i, &coded)); i++) {
+		head->value.n += piece_put(to + head->value.n, (*link)->value,
+		    head_coded && !coded);
+		*link = (*link)->next;
+	}
+}
+
+/*
+ * RFC 2231 6: "IMAP4 [RFC-2060] servers SHOULD decode parameter value
+ * continuations when generating the BODY and BODYSTRUCTURE fetch
+ * attributes." "name*0*" becomes "name*": the escapes stay.
+ */
+static struct param *
+params_read(struct pool *pool, struct str rest)
+{
+	struct param *first = params_list(pool, rest), *head;
+	struct str base;
+	bool coded;
+
+	for (head = first; head != NULL; head = head->next) {
+		base = head->name;
+		coded = base.n > 0 && base.p[base.n - 1] == '*';
+		base.n -= coded;
+		if (base.n < 3 || base.p[base.n - 2] != '*' ||
+		    base.p[base.n - 1] != '0')
+			continue;
+		base.n -= 2;
+		head->name.n = base.n + coded;
+		pieces_join(pool, &first, head, base, coded);
+	}
+	return first;
+}
+
 struct str
 param_find(const struct param *params, struct str name)
 {
 	for (; params != NULL; params = params->next)
 		if (str_ieq(params->name, name))
-			return params->value;
-	return (struct str){ NULL, 0 };
-}
-
-/* Piece `number` of a value cut up by RFC 2231 section 3, "name*number". */
-static struct str
-param_piece(const struct param *params, struct str name, uint32_t number)
-{
-	uint32_t n;
-
-	for (; params != NULL; params = params->next)
-		if (str_istarts(params->name, name) &&
-		    params->name.n > name.n && params->name.p[name.n] == '*' &&
-		    str_u32(str_from(params->name, name.n + 1), &n) &&
-		    n == number)
 			return params->value;
 	return (struct str){ NULL, 0 };
 }
@@ -151,24 +226,10 @@ param_piece(const struct param *params, struct str name, uint32_t number)
  * it seems so.
  */
 static struct str
-boundary_read(struct pool *pool, const struct param *params)
+boundary_read(const struct param *params)
 {
-	const struct str name = STR("boundary");
-	struct str out = param_find(params, name), piece;
-	uint32_t i;
-	size_t n = 0;
-	char *to;
+	struct str out = param_find(params, STR("boundary"));
 
-	if (out.p == NULL) {
-		for (i = 0; (piece = param_piece(params, name, i)).p; i++)
-			n += piece.n;
-		to = pool_alloc(pool, n);
-		out = (struct str){ to, 0 };
-		for (i = 0; (piece = param_piece(params, name, i)).p; i++) {
-			memcpy(to + out.n, piece.p, piece.n);
-			out.n += piece.n;
-		}
-	}
 	while (out.n > 0 && ascii_space((unsigned char)out.p[out.n - 1]))
 		out.n--;
 	return out;
@@ -297,7 +358,7 @@ header_set(struct pool *pool, struct part *part, struct str header,
 	part->encoding = STR("7BIT");
 	fields_read(pool, part);
 	if (str_ieq(part->type, STR("multipart"))) {
-		part->multipart = boundary_read(pool, part->params).n > 0;
+		part->multipart = boundary_read(part->params).n > 0;
 		/* RFC 2045 5.1: "the "boundary" parameter is required". */
 		if (!part->multipart) {
 			part->type = default_type;
@@ -487,7 +548,7 @@ multipart_walk(struct walk *w, struct part *part)
 	const bool digest = str_ieq(part->subtype, STR("digest"));
 	struct part *child, **tail = &part->child;
 
-	w->open[w->n_open++] = boundary_read(w->pool, part->params);
+	w->open[w->n_open++] = boundary_read(part->params);
 	text_walk(w, here(w));
 	while (w->hit == (int)mine && !w->closing) {
 		w->ended = false;
@@ -550,8 +611,6 @@ body_walk(struct walk *w, struct part *part)
 	part->body = (struct str){ begin, (size_t)(w->stop - begin) };
 	part->size = part->body.n + (w->bare - bare);
 	part->lines = w->lf - lf;
-	if (part->body.n > 0 && part->body.p[part->body.n - 1] != '\n')
-		part->lines++;
 }
 
 /* The walk is too large for the stack of a deep caller, so it is in the pool

@@ -35,7 +35,7 @@ struct part {
 	unsigned n_languages;
 	struct str location;
 	uint64_t size;		/* octets of body with CRLF line ends */
-	uint64_t lines;		/* lines of body, a last one without EOL too */
+	uint64_t lines;		/* line ends of body */
 	bool multipart;		/* has a boundary; at least one child */
 	bool message;		/* message/rfc822: child is the one inside */
 	struct part *child;

@@ -140,9 +140,10 @@ class Client:
     """One server process and its client.
 
     most: the program whose memory is measured, and what it may use. root:
-    not yet logged in. mail: another INBOX."""
+    not yet logged in. mail: another INBOX. given: the input, all of it, in
+    a file."""
 
-    def __init__(self, world, most=None, root=False, mail=None):
+    def __init__(self, world, most=None, root=False, mail=None, given=None):
         self.raw = bytearray()      # all that the server said
         self.seen = 0               # up to where talk() has looked
         self.eof = False
@@ -152,11 +153,16 @@ class Client:
         self.stderr = tempfile.TemporaryFile()
         who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} \
             if ROOT and not root else {}
+        stdin = theirs if given is None else tempfile.TemporaryFile()
+        if given is not None:
+            stdin.write(given)
+            stdin.seek(0)
         self.process = subprocess.Popen(
-            [world.plain if most else world.hard], stdin=theirs,
+            [world.plain if most else world.hard], stdin=stdin,
             stdout=theirs, stderr=self.stderr, cwd="/",
             env={"USER": "alex", "HOME": world.home, "TZ": "UTC",
                  "MAIL": mail or world.inbox, "PATH": os.defpath}, **who)
+        stdin.close()
         theirs.close()
         self.ours.setblocking(False)
 

@@ -63,6 +63,7 @@ LEGAL = [
     b'SEARCH CHARSET UTF-8 TEXT "hello"',
     b"SEARCH OR (SEEN 1:*) NOT FROM {1}\r\na",
     b'SEARCH HEADER Subject "two words" SINCE 1-Jan-2000',
+    b'SEARCH SUBJECT "a\\\\b" TEXT "\\"" BODY ""',
     b"UID SEARCH UID 3,5:7 LARGER 10 KEYWORD Junk",
 ]
 
@@ -77,7 +78,7 @@ REFUSED = [
 GARBAGE = [b"%n%s%x%n", b"(", b")", b'"', b"\\", b"{", b"}", b"*", b"]", b"<",
            b"0", b"4294967296", b"-1", b'""', b"NIL", b"\x7f", b"~"]
 
-TOKEN = re.compile(rb'"[^"]*"|\{(\d+)\+?\}\r\n|[A-Za-z0-9]+|.')
+TOKEN = re.compile(rb'"(?:\\.|[^"\\])*"|\{(\d+)\+?\}\r\n|[A-Za-z0-9]+|.')
 
 
 def tokens(line):
@@ -372,21 +373,22 @@ def test_literal_sizes(tap, world):
 
 
 def test_cut_off(tap, world):
-    """The input ends inside; what was begun is not run."""
-    bad = []
-    for position in POSITIONS + REFUSED_POSITIONS[:3]:
-        for literal in (b"{5}\r\n", b"{5+}\r\nab", b"{5", b"{5+}\r"):
-            data = b"cc " + position.split(b"@")[0] + literal
-            case = Case("cut", data, "BAD" if position in POSITIONS else
-                        "NO BAD")
-            with world.client() as c:
-                if not c.talk(SELECT + data):
-                    bad.append(case.wrong("is not read", b""))
-                bad += c.finish() + world.validate(c.raw)
-                bad += case.judge(list(lines(c.raw)), False)
-    tap.point("a literal announced and the input ends: BAD, nothing is run",
-              bad)
-
+    """From a socket and from a file, whose end also ends a line."""
+    for given in (False, True):
+        bad = []
+        for position in POSITIONS + REFUSED_POSITIONS[:3]:
+            for literal in (b"{5}\r\n", b"{5+}\r\nab", b"{5", b"{5+}\r"):
+                data = b"cc " + position.split(b"@")[0] + literal
+                case = Case("cut", data, "BAD" if position in POSITIONS else
+                            "NO BAD")
+                with world.client(given=SELECT + data if given else
+                                  None) as c:
+                    if not given and not c.talk(SELECT + data):
+                        bad.append(case.wrong("is not read", b""))
+                    bad += c.finish() + world.validate(c.raw)
+                    bad += case.judge(list(lines(c.raw)), False)
+        tap.point("a literal is announced and the %s ends: BAD" %
+                  ("file" if given else "connection"), bad)
 
 
 # ---- much of everything ----

@@ -139,13 +139,13 @@ static const struct {
 } structures[] = {
 	{ "text is the default", "A: b\n\nhi\nyou\n", false,
 	    "(" PLAIN " 9 2)" },
-	{ "a last line without an end is a line", "\nhi", false,
-	    "(" PLAIN " 2 1)" },
+	{ "a last line without an end is no line", "\nhi", false,
+	    "(" PLAIN " 2 0)" },
 	{ "nothing is no line", "", false, "(" PLAIN " 0 0)" },
 	{ "CRLF counts no more than LF", "\nhi\r\nyou\n", false,
 	    "(" PLAIN " 9 2)" },
 	{ "extension data are NIL when absent", "\nhi", true,
-	    "(" PLAIN " 2 1 NIL NIL NIL NIL)" },
+	    "(" PLAIN " 2 0 NIL NIL NIL NIL)" },
 	{ "a charset that is there is left alone",
 	    "Content-Type: text/html; Charset=utf-8\n\n", false,
 	    "(\"text\" \"html\" (\"Charset\" \"utf-8\") NIL NIL \"7BIT\" "
@@ -170,8 +170,8 @@ static const struct {
 	    "Content-Language: en, de\nContent-Location: http://x\n\nhi",
 	    true,
 	    "(\"a\" \"b\" (\"c\" \"d \\\"e\") \"<i@d>\" \"some thing\" "
-	    "\"x-y\" 2 \"Q2h=\" (\"attachment\" (\"filename*0\" \"f\" "
-	    "\"filename*1\" \"g\")) (\"en\" \"de\") \"http://x\")" },
+	    "\"x-y\" 2 \"Q2h=\" (\"attachment\" (\"filename\" \"fg\")) "
+	    "(\"en\" \"de\") \"http://x\")" },
 	{ "none of the extension in BODY",
 	    "Content-Type: a/b\nContent-MD5: Q2h=\n\nhi", false,
 	    "(\"a\" \"b\" NIL NIL NIL \"7BIT\" 2)" },
@@ -185,12 +185,12 @@ static const struct {
 	{ "a multipart",
 	    "Content-Type: multipart/mixed; boundary=b\n\n"
 	    "--b\n\none\n--b\n\ntwo\n\n--b--\n", false,
-	    "((" PLAIN " 3 1)(" PLAIN " 5 1) \"mixed\")" },
+	    "((" PLAIN " 3 0)(" PLAIN " 5 1) \"mixed\")" },
 	{ "its extension data",
 	    "Content-Type: multipart/mixed; boundary=b\n"
 	    "Content-Disposition: inline\nContent-Language: en\n"
 	    "Content-Location: l\n\n--b\n\none\n--b--\n", true,
-	    "((" PLAIN " 3 1 NIL NIL NIL NIL) \"mixed\" (\"boundary\" "
+	    "((" PLAIN " 3 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" "
 	    "\"b\") (\"inline\" NIL) (\"en\") \"l\")" },
 	{ "a multipart of nothing has one body all the same",
 	    "Content-Type: multipart/mixed; boundary=b\n\nhi\n", false,
@@ -202,7 +202,7 @@ static const struct {
 	    "Content-Type: message/rfc822\n\nSubject: s\n\nhi\nyou", false,
 	    "(\"message\" \"rfc822\" NIL NIL NIL \"7BIT\" 21 "
 	    "(NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) "
-	    "(" PLAIN " 7 2) 4)" },
+	    "(" PLAIN " 7 1) 3)" },
 	{ "its extension data",
 	    "Content-Type: message/rfc822\nContent-MD5: m\n\n\n", true,
 	    "(\"message\" \"rfc822\" NIL NIL NIL \"7BIT\" 2 "
@@ -213,7 +213,7 @@ static const struct {
 	    "--b--", false,
 	    "((\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 4 "
 	    "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
-	    "(" PLAIN " 2 1) 2) \"digest\")" },
+	    "(" PLAIN " 2 0) 1) \"digest\")" },
 };
 
 static void

@@ -252,9 +252,15 @@ static const struct {
 	    "text/plain charset=us-ascii" },
 	{ "a comment right behind a value", " a/b; c=d(e)", "a/b c=d" },
 	{ "folding in a quoted value", " a/b; c=\"d\r\n e\"", "a/b c=d e" },
-	{ "RFC 2231 stays as written",
-	    " a/b; c*0*=utf-8''%41; c*1=d; e*=f", "a/b c*0*=utf-8''%41 c*1=d"
+	{ "pieces of RFC 2231 are joined, escapes stay",
+	    " a/b; c*0*=utf-8''%41; c*1=d; e*=f", "a/b c*=utf-8''%41d"
 	    " e*=f" },
+	{ "in the order of their numbers",
+	    " a/b; c*2=z; c*0=x; d=e; c*1=y", "a/b c=xyz d=e" },
+	{ "a plain piece behind a coded one holds no escape",
+	    " a/b; c*0*=''x; c*1=\"5%20\"", "a/b c*=''x5%2520" },
+	{ "one piece alone", " a/b; c*0=x", "a/b c=x" },
+	{ "pieces without a first stay", " a/b; c*1=x", "a/b c*1=x" },
 	{ "unquoted specials in a value", " a/b; c=d=:/[x]@y,?; e=f",
 	    "a/b c=d=:/[x]@y,? e=f" },
 	{ "an unquoted encoded word", " a/b; name==?utf-8?q?x_y?=",
@@ -420,7 +426,6 @@ counted(const struct part *part)
 		    (i == 0 || part->body.p[i - 1] != '\r') ? 2 : 1;
 		lines += part->body.p[i] == '\n';
 	}
-	lines += i > 0 && part->body.p[i - 1] != '\n';
 	return part->size == size && part->lines == lines;
 }
 
