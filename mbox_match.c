@@ -211,6 +211,26 @@ find_known(struct table *t, struct mbox_scan *scan, bool *known)
 }
 
 /*
+ * Adds those that were not known: first, `stamped`, those to which another
+ * program gave a UID, then the others behind all that it has given.
+ */
+static void
+add_unknown(struct mbox *mbox, struct mbox_scan *scan, bool *known,
+    bool stamped)
+{
+	struct msg *msg;
+	uint32_t j;
+
+	for (j = 0; j < scan->n; j++) {
+		msg = &scan->msgs[j];
+		if (known[j] || (stamped && msg->uid < mbox->uidnext))
+			continue;
+		add_new(mbox, msg);
+		known[j] = true;
+	}
+}
+
+/*
  * The X-UIDs of a scan mean something here only while both speak under the
  * same UIDVALIDITY: another program may have begun a new one.
  */
@@ -238,11 +258,10 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 			mbox->msgs[n++] = renewed(&mbox->msgs[i],
 			    &scan->msgs[table.new_of[i]]);
 	mbox->n = n;
-	for (j = 0; j < scan->n; j++)
-		if (!known[j])
-			add_new(mbox, &scan->msgs[j]);
+	add_unknown(mbox, scan, known, true);
 	if (same && scan->uidlast >= mbox->uidnext)
 		mbox->uidnext = scan->uidlast + 1;
+	add_unknown(mbox, scan, known, false);
 	if (scan->based)
 		mbox->keywords = scan->keywords;
 	table_free(&table);
