@@ -290,17 +290,19 @@ all_stamped(const struct mbox_scan *scan)
 
 /*
  * A UIDVALIDITY for one session, larger than the file's own: RFC 4315 3,
- * UIDNOTSTICKY, "UIDVALIDITY will be different each time".
+ * UIDNOTSTICKY, "UIDVALIDITY will be different each time". It is the time;
+ * where the file's own lies ahead of the clock, the seconds since 2026 on
+ * top of that, so that it still rises.
  */
 static uint32_t
 session_uidvalidity(const struct mbox_scan *scan)
 {
+	const uint32_t epoch = 1767225600;
 	uint32_t v = (uint32_t)time(NULL) & INT32_MAX;
 
-	if (scan->based && v <= scan->uidvalidity &&
-	    scan->uidvalidity < INT32_MAX)
-		v = scan->uidvalidity + 1;
-	return v;
+	if (scan->based && v <= scan->uidvalidity)
+		v = scan->uidvalidity + 1 + (v > epoch ? v - epoch : 0);
+	return v > INT32_MAX ? INT32_MAX : v;
 }
 
 void

@@ -98,14 +98,6 @@ stopped(const struct session *s)
 	return s->io.stop != NULL && *s->io.stop;
 }
 
-/* Before login one deadline stands for all; no command moves it. */
-static void
-allow(struct session *s, int seconds)
-{
-	if (s->state != STATE_NOT_AUTH)
-		io_deadline(&s->io, seconds);
-}
-
 static void
 greet(struct session *s)
 {
@@ -232,13 +224,13 @@ serve(struct session *s)
 	struct request q = { .row = NULL };
 	enum result r;
 
-	allow(s, s->options->idle_timeout);
+	s->io.patience = s->options->idle_timeout;
 	/* Nobody reads what io_peek would send before it waits? */
 	if (s->io.in_at == s->io.in_n)
 		io_flush(&s->io);
 	if (s->io.gone || stopped(s) || io_peek(&s->io) < 0)
 		return END_CUT;
-	allow(s, COMMAND_TIMEOUT);
+	s->io.patience = COMMAND_TIMEOUT;
 	pool_reset(s->pool);
 	parse_begin(&q.p, &s->io, s->pool, s->state == STATE_NOT_AUTH ?
 	    LITERAL_MAX_PREAUTH : LITERAL_MAX_BYTES);
@@ -297,6 +289,7 @@ session_run(struct session *s)
 	enum end end;
 
 	log_on_fatal(last_words, s);
+	/* Before login one deadline stands for all; no byte moves it. */
 	if (s->state == STATE_NOT_AUTH)
 		io_deadline(&s->io, LOGIN_TIMEOUT);
 	greet(s);

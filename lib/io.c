@@ -79,6 +79,18 @@ await(struct io *io, int fd, short events, int64_t deadline)
 	return code;
 }
 
+/* When the wait for input that begins now must end. */
+static int64_t
+input_deadline(const struct io *io)
+{
+	int64_t end;
+
+	if (io->patience == 0)
+		return io->deadline;
+	end = now() + (int64_t)io->patience * 1000;
+	return io->deadline != 0 && io->deadline < end ? io->deadline : end;
+}
+
 int
 io_fill(struct io *io)
 {
@@ -92,7 +104,7 @@ io_fill(struct io *io)
 		return io->ended = IO_FAIL;
 	io->in_at = io->in_n = 0;
 	do {
-		r = await(io, io->rfd, POLLIN, io->deadline);
+		r = await(io, io->rfd, POLLIN, input_deadline(io));
 		if (r != 0)
 			return io->ended = r;
 		n = read(io->rfd, io->in, sizeof(io->in));

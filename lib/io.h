@@ -27,6 +27,7 @@ struct io {
 	int rfd;
 	int wfd;
 	int64_t deadline;	/* monotonic milliseconds, 0 is none */
+	int patience;		/* seconds of one wait, 0: no limit */
 	int ended;		/* 0, or the IO_ code that ended reading */
 	bool gone;		/* writing failed: the client is not there */
 	bool in_file;		/* input is a regular file */
@@ -40,7 +41,9 @@ struct io {
 
 void	io_init(struct io *io, int rfd, int wfd,
 	    const volatile sig_atomic_t *stop);
-/* Every later wait ends `seconds` from now at the latest; 0: no limit. */
+/* Every later wait ends `seconds` from now at the latest; 0: no limit. What
+ * io->patience says holds for each wait besides: a client that goes on
+ * sending may take its time. */
 void	io_deadline(struct io *io, int seconds);
 
 /* Refills the input; 0 when there is at least one byte, else an IO_ code. */

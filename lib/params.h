@@ -58,7 +58,7 @@ enum {
 	/* Header fields beyond this belong to the body. */
 	HEADER_MAX_BYTES = 1073741824,
 
-	/* Seconds: autologout (RFC 3501 5.4), rest of a begun command. */
+	/* Seconds: autologout (RFC 3501 5.4), silence inside a command. */
 	IDLE_TIMEOUT = 1800,
 	COMMAND_TIMEOUT = 300,
 	LOGIN_TIMEOUT = 180,
