@@ -61,6 +61,12 @@ parse_bad(struct parser *p, const char *why)
 	return -1;
 }
 
+int
+parse_limit(struct parser *p, const char *why)
+{
+	return fault(p, PARSE_TOO_BIG, "LIMIT", why);
+}
+
 static int
 ended(struct parser *p)
 {
@@ -102,8 +108,7 @@ parse_peek(struct parser *p)
 	if (c == '\0')
 		return parse_bad(p, "NUL in command");
 	if (p->line_left == 0)
-		return fault(p, PARSE_TOO_BIG, "LIMIT",
-		    "Command line too long");
+		return parse_limit(p, "Command line too long");
 	return c;
 }
 
@@ -511,8 +516,7 @@ static int
 name_check(struct parser *p, struct str name)
 {
 	if (name.n > NAME_MAX_BYTES)
-		return fault(p, PARSE_TOO_BIG, "LIMIT",
-		    "Mailbox name too long");
+		return parse_limit(p, "Mailbox name too long");
 	return 0;
 }
 
@@ -544,8 +548,7 @@ parse_open(struct parser *p)
 	if (parse_char(p, '(') != 0)
 		return -1;
 	if (++p->depth > NEST_MAX)
-		return fault(p, PARSE_TOO_BIG, "LIMIT",
-		    "Parentheses nested too deep");
+		return parse_limit(p, "Parentheses nested too deep");
 	return 0;
 }
 

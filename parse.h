@@ -47,6 +47,8 @@ void	parse_begin(struct parser *p, struct io *io, struct pool *pool,
 	    uint32_t literal_max);
 /* Notes a fault in words ("Missing argument") and returns -1. */
 int	parse_bad(struct parser *p, const char *why);
+/* The same for what is legal but more than we take: BAD [LIMIT]. */
+int	parse_limit(struct parser *p, const char *why);
 
 /* The next byte of the line without taking it; '\n' at a line end (LF or
  * CRLF), -1 on any fault. */

@@ -165,7 +165,7 @@ static int
 parse_operand(struct parser *p, struct search *s, struct key **out)
 {
 	if (p->depth >= NEST_MAX)
-		return parse_bad(p, "Search keys nested too deep");
+		return parse_limit(p, "Search keys nested too deep");
 	p->depth++;
 	if (parse_space(p) != 0 || search_key(p, s, out) != 0)
 		return -1;

@@ -345,12 +345,12 @@ def cut(raw, first, n):
 def play_some(world, cases, first, before, look, how):
     """Plays cases[first:] until the server hangs up. Returns the number of
     the first that was not played, and complaints."""
-    data = before + b"".join(case.before + case.data + b"noop%d NOOP\r\n" % i
-                             for i, case in enumerate(cases[first:], first))
+    data = before + b"".join(
+        case.before + case.data + b"noop%d NOOP\r\n" % i
+        for i, case in enumerate(cases[first:], first))
     with world.client(**how) as c:
         alive = c.talk(data, b"noop%d " % (len(cases) - 1))
-        bad = [] if alive else ["hangs"]
-        bad += c.finish() if alive else []
+        bad = c.finish() if alive else ["hangs, and no more is tried"]
         bad += world.validate(c.raw) + list(look(c.raw))
         found = cut(c.raw, first, len(cases))
     for i in range(first, len(cases)):
@@ -362,7 +362,7 @@ def play_some(world, cases, first, before, look, how):
                                       b" / ".join(answer)))
         else:
             bad += cases[i].judge(answer, True)
-            return i + 1, bad
+            return i + 1 if alive else len(cases), bad
     return len(cases), bad
 
 

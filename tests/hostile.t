@@ -28,6 +28,7 @@ SELECT = b"s SELECT INBOX\r\n"
 
 # Bytes of memory that the process may use, whatever a client says.
 COMMAND_MOST = 16 * MB
+LINE_MOST = 65536
 
 
 # ---- commands, spoilt at every place ----
@@ -372,23 +373,58 @@ def test_literal_sizes(tap, world):
               "end the connection" % len(cases), play(world, cases, SELECT))
 
 
+def test_smuggled(tap, world):
+    """RFC 7888 section 3: a LITERAL+ is a literal, whatever the grammar made
+    of its line. Read as commands its octets would be a stranger's, in a
+    message that a mail program uploads or in a word that it looks for."""
+    octets = b"evil NOOP\r\nevil LIST \"\" *\r\nevil LOGOUT\r\n"
+    more = b"{%d+}\r\n%s" % (len(octets), octets)
+    heads = [p.split(b"@")[0] for p in POSITIONS + REFUSED_POSITIONS]
+    heads += [head + wrong for head in heads
+              for wrong in (b"\0 ", b"\r ", b'"', b'"\\', b"((", b"x ", b"{3} ",
+                            b"{3+} ", b"{", b"\xe9 ", b"a" * LINE_MOST)]
+    heads += [b"", b" ", b"FETCH 1 BODY[", b"FETCH 9999 (UID) ", b"UID NOOP "]
+    cases = [Case("smuggled", b"cc " + head + more * n + tail + b"\r\n",
+                  "NO BAD OK") for head in heads for n in (1, 3)
+             for tail in (b"", b" x", more)]
+    cases += [Case("smuggled", start + more + b"\r\n", "NO BAD")
+              for start in (b"", b"\0", b"+ ", b"c" * 100, b"cc\t", b"cc")]
+    big = b"evil NOOP\r\n" * 10000
+    cases += [Case("smuggled", b"cc %s{%d+}\r\n%s\r\n" %
+                   (head, len(big), big), "NO BAD") for head in heads[:40]]
+    tap.point("what stands in %d refused literals is not run" % len(cases),
+              play(world, cases, SELECT, look=lambda raw: [
+                  show(line) for line in lines(raw)
+                  if line.startswith(b"evil")]))
+
+
+def cut_off(world, data, want, given):
+    """Complaints about an input that ends so, in a file or not."""
+    case = Case("cut", data, want)
+    with world.client(given=SELECT + data if given else None) as c:
+        if not given:
+            c.talk(SELECT + data)
+        bad = c.finish() + world.validate(c.raw)
+        return bad + case.judge(list(lines(c.raw)), False)
+
+
 def test_cut_off(tap, world):
-    """From a socket and from a file, whose end also ends a line."""
+    """The end of a file ends its last line, too. A connection that breaks
+    in the middle of a line must not run the half that came."""
     for given in (False, True):
         bad = []
         for position in POSITIONS + REFUSED_POSITIONS[:3]:
             for literal in (b"{5}\r\n", b"{5+}\r\nab", b"{5", b"{5+}\r"):
-                data = b"cc " + position.split(b"@")[0] + literal
-                case = Case("cut", data, "BAD" if position in POSITIONS else
-                            "NO BAD")
-                with world.client(given=SELECT + data if given else
-                                  None) as c:
-                    if not given and not c.talk(SELECT + data):
-                        bad.append(case.wrong("is not read", b""))
-                    bad += c.finish() + world.validate(c.raw)
-                    bad += case.judge(list(lines(c.raw)), False)
+                bad += cut_off(world, b"cc " + position.split(b"@")[0] +
+                               literal, "BAD" if position in POSITIONS else
+                               "NO BAD", given)
         tap.point("a literal is announced and the %s ends: BAD" %
                   ("file" if given else "connection"), bad)
+    bad = []
+    for command in LEGAL + REFUSED:
+        for end in (b"", b"\r"):
+            bad += cut_off(world, b"cc " + command + end, "BAD", False)
+    tap.point("a whole command without its line end is not run", bad)
 
 
 # ---- much of everything ----
@@ -426,7 +462,6 @@ LONG = [
     ("LIST pattern", b'LIST "" ', b"*", b"", "NO BAD"),
     ("LIST levels", b'LIST "" %', b"/%", b"", "NO BAD"),
 ]
-LINE_MOST = 65536
 
 
 def long_line(head, unit, tail, size):
@@ -679,6 +714,7 @@ def main():
         test_spoilt(tap, world)
         test_wrong(tap, world)
         test_literal_sizes(tap, world)
+        test_smuggled(tap, world)
         test_cut_off(tap, world)
         test_long_lines(tap, world)
         test_many(tap, world)
