@@ -107,6 +107,7 @@ cmd_select(struct session *s, struct parser *p, struct outcome *o, bool uid)
 		e = mbox_open(&s->mbox, folder.path, folder.inbox, &why);
 	if (e != E_OK)
 		return outcome_err(o, e, &why);
+	s->mbox->spool = s->own_dir;
 	view_init(&s->view, s->mbox);
 	s->state = STATE_SELECTED;
 	tell_mailbox(s);

@@ -138,6 +138,7 @@ set_signals(void)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -359,6 +360,9 @@ open_folders(struct session *s, const struct caller *caller,
 	else
 		e = folder_init(&s->folders, caller->home,
 		    s->options->mail_dir, inbox.p, why);
+	if (e == E_OK)
+		snprintf(s->own_dir, sizeof(s->own_dir), "%s/.imapd",
+		    s->folders.home);
 	buf_free(&inbox);
 	return e == E_OK ? 0 : -1;
 }

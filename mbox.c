@@ -21,8 +21,6 @@
 #include "lib/params.h"
 
 enum {
-	/* Read ahead when messages are asked for in their order. */
-	WINDOW_BYTES = 262144,
 	/* Head and tail of the known file that must not have changed when
 	 * only the rest is to be scanned. */
 	EDGE_BYTES = 4096,
@@ -31,30 +29,10 @@ enum {
 	 * clocks of the kernel tick, 10 ms at most (mbox.md 5.2).
 	 */
 	RACY_MS = 50,
+	/* The same where stamps have whole seconds: NFS, old file systems. */
+	RACY_SECONDS_MS = 2000,
 	/* Rounds of "the file was replaced while we took the lock". */
 	OPEN_TRIES = 5,
-};
-
-/* A copied piece of the file, checked message by message as it is used. */
-struct window {
-	char *p;
-	size_t room;
-	int64_t at;
-	size_t n;
-	int64_t clean;		/* from this offset on it is as on disk */
-	bool mapped;		/* p is the map of a spool file */
-};
-
-struct mbox_private {
-	struct hash_key key;
-	int64_t *points;	/* known append points (mbox_own.h) */
-	unsigned n_points;
-	uint64_t head_edge;	/* hashes of EDGE_BYTES */
-	uint64_t tail_edge;
-	struct window window;
-	uint32_t text_uid;	/* whose text was last handed out, or 0 */
-	struct mbox_text text;
-	struct meta meta;
 };
 
 static enum err
@@ -67,14 +45,7 @@ from_errno(struct why *why, const char *what)
 	else if (errno == EACCES || errno == EPERM || errno == ELOOP)
 		e = E_PERM;
 	return why_set(why, e, "cannot %s the mailbox: %s", what,
-	    strerror(errno));
-}
-
-static void
-forget_window(struct mbox_private *own)
-{
-	own->window.n = 0;
-	own->text_uid = 0;
+	    errno == 0 ? "it shrank" : strerror(errno));
 }
 
 /*
@@ -126,7 +97,8 @@ set_state(struct mbox_state *state, const struct stat *st)
 	state->size = st->st_size;
 	state->mtime = st->st_mtim;
 	state->ctime = st->st_ctim;
-	state->racy = age > -RACY_MS && age < RACY_MS;
+	state->racy = age > -RACY_MS && age < (st->st_ctim.tv_nsec == 0 ?
+	    RACY_SECONDS_MS : RACY_MS);
 }
 
 /* Hash of the EDGE_BYTES from `at` on, or what there is; -1 if unreadable. */
@@ -195,13 +167,8 @@ static enum err
 sync_tail(struct mbox *mbox, const struct stat *st, struct why *why)
 {
 	struct mbox_scan scan;
-	uint64_t head, tail;
 	enum err e;
 
-	if (edges(mbox, mbox->state.size, &head, &tail) != 0)
-		return from_errno(why, "read");
-	if (head != mbox->own->head_edge || tail != mbox->own->tail_edge)
-		return E_NOTMBOX;
 	scan_setup(mbox, &scan, st);
 	scan.tail = true;
 	scan.at = mbox->state.size;
@@ -218,13 +185,15 @@ sync_tail(struct mbox *mbox, const struct stat *st, struct why *why)
 }
 
 static enum err
-sync_all(struct mbox *mbox, const struct stat *st, bool first,
+sync_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
     struct why *why)
 {
 	struct mbox_scan scan;
 	enum err e;
 
 	scan_setup(mbox, &scan, st);
+	if (!intact)
+		scan.old_end = -1;
 	e = mbox_scan(&scan, why);
 	if (e == E_OK)
 		keep_points(mbox->own, &scan);
@@ -236,37 +205,62 @@ sync_all(struct mbox *mbox, const struct stat *st, bool first,
 	return e;
 }
 
-enum how { SYNC_FIRST, SYNC_CHANGED, SYNC_ALL };
+/*
+ * Was the file only appended to, as far as its edges tell? If not, no
+ * offset known so far is an append point any more.
+ */
+static bool
+is_intact(struct mbox *mbox, const struct stat *st)
+{
+	const struct mbox_state *state = &mbox->state;
+	uint64_t head, tail;
+
+	if (st->st_ino == state->ino &&
+	    st->st_dev == state->dev && st->st_size >= state->size &&
+	    edges(mbox, state->size, &head, &tail) == 0 &&
+	    head == mbox->own->head_edge && tail == mbox->own->tail_edge)
+		return true;
+	mbox->own->n_points = 0;
+	return false;
+}
 
 /*
- * Brings the list up to the file as it is now. The read lock is held. A
- * racy state is confirmed by content once, which makes it older.
+ * Brings the list up to the file as it is now; all of it is read when `all`
+ * or when nothing was read before. The read lock is held. A racy state is
+ * confirmed by content once, which makes it older.
  */
 static enum err
-sync_locked(struct mbox *mbox, enum how how, bool *changed, struct why *why)
+sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
 	struct mbox_state *state = &mbox->state;
+	bool intact, first = mbox->uidnext == 0;
 	enum err e = E_NOTMBOX;
 	struct stat st;
 
 	if (fstat(mbox->fd, &st) != 0)
 		return from_errno(why, "look at");
-	if (how == SYNC_CHANGED && !state->racy && same_state(state, &st))
+	all = all || first || state->racy;
+	if (!all && same_state(state, &st))
 		return E_OK;
 	*changed = true;
-	forget_window(mbox->own);
-	if (how == SYNC_CHANGED && !state->racy && state->size > 0 &&
-	    st.st_ino == state->ino && st.st_dev == state->dev &&
-	    st.st_size > state->size)
+	mbox_forget(mbox->own);
+	intact = is_intact(mbox, &st);
+	if (!all && intact && state->size > 0 && st.st_size > state->size)
 		e = sync_tail(mbox, &st, why);
 	if (e == E_NOTMBOX)
-		e = sync_all(mbox, &st, how == SYNC_FIRST, why);
+		e = sync_all(mbox, &st, intact, first, why);
 	if (e != E_OK)
 		return e;
 	if (edges(mbox, st.st_size, &mbox->own->head_edge,
-	    &mbox->own->tail_edge) != 0)
+	    &mbox->own->tail_edge) != 0) {
+		/* The list is ahead of the state: no tail may be added. */
+		memset(state, 0, sizeof(*state));
 		return from_errno(why, "read");
+	}
 	set_state(state, &st);
+	/* Who ignores the lock changed it while we read: once more. */
+	if (fstat(mbox->fd, &st) != 0 || !same_state(state, &st))
+		state->racy = true;
 	return E_OK;
 }
 
@@ -279,112 +273,130 @@ file_is_gone(struct mbox *mbox, bool *changed)
 	mbox->fd = -1;
 	*changed = *changed || mbox->n > 0;
 	mbox->n = 0;
-	forget_window(mbox->own);
+	mbox_forget(mbox->own);
 	memset(&mbox->state, 0, sizeof(mbox->state));
 }
 
 /*
  * Makes fd the file that the path names now: who replaces a mailbox by
- * rename leaves us with a file that nobody delivers to. *same tells that
- * nothing needs a closer look. A mailbox other than INBOX that was deleted
- * stays readable through its descriptor until it is closed.
+ * rename leaves us with a file that nobody delivers to. A mailbox other
+ * than INBOX that was deleted stays readable through its descriptor until
+ * it is closed.
  */
 static enum err
-renew(struct mbox *mbox, bool *same, bool *changed, struct why *why)
+renew(struct mbox *mbox, bool *changed, struct why *why)
 {
 	struct stat st;
 	enum err e;
 	int fd;
 
-	*same = false;
 	if (lstat(mbox->path, &st) != 0) {
 		if (errno != ENOENT)
 			return from_errno(why, "look at");
-		*same = true;
 		if (mbox->inbox)
 			file_is_gone(mbox, changed);
 		return E_OK;
 	}
 	if (mbox->fd >= 0 && st.st_dev == mbox->state.dev &&
-	    st.st_ino == mbox->state.ino) {
-		*same = same_state(&mbox->state, &st) && !mbox->state.racy;
+	    st.st_ino == mbox->state.ino)
+		return E_OK;
+	if (!S_ISREG(st.st_mode))
+		return why_set(why, E_NOTMBOX, "not a regular file");
+	e = open_file(mbox->path, &fd, why);
+	if (e == E_NOENT && mbox->inbox) {
+		file_is_gone(mbox, changed);
 		return E_OK;
 	}
-	e = open_file(mbox->path, &fd, why);
 	if (e != E_OK)
 		return e;
 	if (mbox->fd >= 0)
 		close(mbox->fd);
 	mbox->fd = fd;
-	forget_window(mbox->own);
+	/* Whatever is known of a state is that of another file. */
+	memset(&mbox->state, 0, sizeof(mbox->state));
+	mbox_forget(mbox->own);
 	return E_OK;
 }
 
-/* Does the path still lead to the file that we hold locked? */
+/* Does the path lead to the file that we have open, or, deleted, nowhere? */
 static bool
-still_there(const struct mbox *mbox)
+is_current(const struct mbox *mbox)
 {
 	struct stat here, there;
 
-	return fstat(mbox->fd, &here) == 0 &&
-	    lstat(mbox->path, &there) == 0 &&
-	    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+	if (lstat(mbox->path, &there) != 0)
+		return errno == ENOENT && !mbox->inbox;
+	return fstat(mbox->fd, &here) == 0 && here.st_dev == there.st_dev &&
+	    here.st_ino == there.st_ino;
 }
 
 /*
- * Takes the read lock on the file that the path names at that moment
+ * The locked file must be the one that the path names at that moment
  * (mbox.md 3.2 rule 5). With no file there is nothing to lock: fd is -1.
  */
-static enum err
-lock_current(struct mbox *mbox, bool *same, bool *changed, struct why *why)
+enum err
+mbox_lock_synced(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
 	unsigned tries;
 	enum err e;
 
 	for (tries = 0; tries < OPEN_TRIES; tries++) {
-		e = renew(mbox, same, changed, why);
+		e = renew(mbox, changed, why);
 		if (e != E_OK || mbox->fd < 0)
 			return e;
 		e = lock_read(mbox->fd, LOCK_TIMEOUT, why);
 		if (e != E_OK)
 			return e;
-		if (*same || still_there(mbox))
-			return E_OK;
+		if (is_current(mbox)) {
+			e = sync_locked(mbox, all, changed, why);
+			if (e != E_OK)
+				lock_drop(mbox->fd);
+			return e;
+		}
 		lock_drop(mbox->fd);
 	}
 	return why_set(why, E_INUSE, "the mailbox is being replaced");
 }
 
-static enum err
-sync_how(struct mbox *mbox, enum how how, bool *changed, struct why *why)
+/* Most commands find that nobody touched the file: one lstat tells. */
+static bool
+is_unchanged(const struct mbox *mbox)
 {
-	bool same, dummy = false;
+	struct stat st;
+
+	if (lstat(mbox->path, &st) != 0)
+		return errno == ENOENT && (mbox->fd < 0 || !mbox->inbox);
+	return mbox->fd >= 0 && same_state(&mbox->state, &st) &&
+	    !mbox->state.racy;
+}
+
+static enum err
+sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
+{
+	bool ignored;
 	enum err e;
 
 	if (changed == NULL)
-		changed = &dummy;
+		changed = &ignored;
 	*changed = false;
-	e = renew(mbox, &same, changed, why);
-	if (e != E_OK || mbox->fd < 0 || (same && how == SYNC_CHANGED))
-		return e;
-	e = lock_current(mbox, &same, changed, why);
-	if (e != E_OK || mbox->fd < 0)
-		return e;
-	e = sync_locked(mbox, how, changed, why);
-	lock_drop(mbox->fd);
+	if (!all && is_unchanged(mbox))
+		return E_OK;
+	e = mbox_lock_synced(mbox, all, changed, why);
+	if (e == E_OK && mbox->fd >= 0)
+		lock_drop(mbox->fd);
 	return e;
 }
 
 enum err
 mbox_sync(struct mbox *mbox, bool *changed, struct why *why)
 {
-	return sync_how(mbox, SYNC_CHANGED, changed, why);
+	return sync_file(mbox, false, changed, why);
 }
 
 enum err
 mbox_verify(struct mbox *mbox, bool *changed, struct why *why)
 {
-	return sync_how(mbox, SYNC_ALL, changed, why);
+	return sync_file(mbox, true, changed, why);
 }
 
 enum err
@@ -405,7 +417,7 @@ mbox_open(struct mbox **out, const char *path, bool inbox, struct why *why)
 	if (getrandom(&mbox->own->key, sizeof(mbox->own->key),
 	    GRND_NONBLOCK) < 0)
 		mbox->own->key.k0 = (uint64_t)time(NULL);
-	e = sync_how(mbox, SYNC_FIRST, NULL, why);
+	e = sync_file(mbox, true, NULL, why);
 	if (e == E_OK && mbox->uidnext == 0)
 		mbox_number(mbox, &empty);
 	if (e == E_OK && mbox->fd < 0 && !inbox)
@@ -418,16 +430,6 @@ mbox_open(struct mbox **out, const char *path, bool inbox, struct why *why)
 	return e;
 }
 
-static void
-free_window(struct window *w)
-{
-	if (w->mapped)
-		fs_unmap(w->p, w->room);
-	else
-		free(w->p);
-	memset(w, 0, sizeof(*w));
-}
-
 void
 mbox_close(struct mbox *mbox)
 {
@@ -435,21 +437,12 @@ mbox_close(struct mbox *mbox)
 		return;
 	if (mbox->fd >= 0)
 		close(mbox->fd);
-	free_window(&mbox->own->window);
+	mbox_free_window(mbox->own);
 	free(mbox->own->points);
 	free(mbox->own);
 	free(mbox->msgs);
 	free(mbox->path);
 	free(mbox);
-}
-
-void
-mbox_rest(struct mbox *mbox)
-{
-	if (mbox->own->window.room > WINDOW_BYTES) {
-		free_window(&mbox->own->window);
-		forget_window(mbox->own);
-	}
 }
 
 int64_t
@@ -472,258 +465,4 @@ msg_date(const struct msg *msg, struct date *out)
 {
 	out->time = msg->date;
 	out->zone = msg->zone;
-}
-
-/* Bytes of the message that a text with or without body needs. */
-static uint64_t
-text_bytes(const struct msg *msg, bool body)
-{
-	return body ? (uint64_t)(msg->end - msg->start) :
-	    (uint64_t)msg->from + msg->head;
-}
-
-/*
- * A message too big for memory goes to an unlinked file of ours; mapping
- * that is safe, since nobody else can shorten it.
- */
-static enum err
-fill_spool(struct mbox *mbox, int64_t at, uint64_t need, struct why *why)
-{
-	struct window *w = &mbox->own->window;
-	const char *dir = mbox->spool;
-	enum err e = E_OK;
-	int fd = -1;
-
-	free_window(w);
-	if (dir != NULL)
-		fd = fs_spool(dir);
-	if (fd < 0 && (dir = getenv("TMPDIR")) != NULL)
-		fd = fs_spool(dir);
-	if (fd < 0)
-		return why_set(why, E_LIMIT, "no room for a message of "
-		    "%llu bytes", (unsigned long long)need);
-	if (fs_copy(fd, mbox->fd, at, need) != 0 ||
-	    (w->p = fs_map(fd, need)) == NULL)
-		e = why_set(why, E_LIMIT, "cannot copy a message of %llu "
-		    "bytes: %s", (unsigned long long)need, strerror(errno));
-	else {
-		w->mapped = true;
-		w->room = w->n = (size_t)need;
-		w->at = w->clean = at;
-	}
-	close(fd);
-	return e;
-}
-
-/* Copies [at, at + need), and more when that goes on where we were. */
-static enum err
-fill(struct mbox *mbox, int64_t at, uint64_t need, struct why *why)
-{
-	struct window *w = &mbox->own->window;
-	bool onward = at >= w->at &&
-	    at <= w->at + (int64_t)w->n + WINDOW_BYTES;
-	size_t n;
-
-	forget_window(mbox->own);
-	if (need > MBOX_MEMORY_BYTES)
-		return fill_spool(mbox, at, need, why);
-	n = (size_t)need;
-	if (onward && n < WINDOW_BYTES)
-		n = WINDOW_BYTES;
-	if ((int64_t)n > mbox->state.size - at)
-		n = (size_t)(mbox->state.size - at);
-	if (w->p == NULL || w->mapped || w->room < n) {
-		free_window(w);
-		w->room = n > WINDOW_BYTES ? n : WINDOW_BYTES;
-		w->p = xmalloc(w->room);
-	}
-	if (n < need || fs_pread(mbox->fd, w->p, n, at) != 0)
-		return why_set(why, E_IO, "cannot read the mailbox: %s",
-		    errno ? strerror(errno) : "it shrank");
-	w->at = w->clean = at;
-	w->n = n;
-	return E_OK;
-}
-
-/*
- * The message's bytes into the window, under the lock. Syncs first: the
- * offset is that of the file as it is now.
- */
-static enum err
-fill_for(struct mbox *mbox, uint32_t uid, bool body, struct why *why)
-{
-	bool same, changed = false;
-	const struct msg *msg;
-	int64_t i;
-	enum err e;
-
-	e = lock_current(mbox, &same, &changed, why);
-	if (e != E_OK || mbox->fd < 0)
-		return e;
-	if (!same)
-		e = sync_locked(mbox, SYNC_CHANGED, &changed, why);
-	i = mbox_find(mbox, uid);
-	if (e == E_OK && i >= 0) {
-		msg = &mbox->msgs[i];
-		e = fill(mbox, msg->start, text_bytes(msg, body), why);
-	}
-	lock_drop(mbox->fd);
-	return e;
-}
-
-/*
- * Are the bytes at p the message that the list means? Leaves what its
- * header says in own->meta. A damaged INBOX's prefix has no header: its
- * text is looked at, when it is there.
- */
-static bool
-verify(struct mbox_private *own, const struct msg *msg, const char *p,
-    bool body)
-{
-	struct str rest = { p + msg->from, msg->head }, line;
-
-	if (msg->from == 0) {
-		own->meta.hidden = 0;
-		return !body || msg->hash == mbox_prefix_hash(&own->key,
-		    (struct str){ p, (size_t)msg->end });
-	}
-	if (!str_starts((struct str){ p, msg->from }, STR("From ")) ||
-	    p[msg->from - 1] != '\n')
-		return false;
-	meta_begin(&own->meta, &own->key, (struct str){ p, msg->from });
-	while (str_line(&rest, &line) && !own->meta.ended)
-		meta_line(&own->meta, line);
-	return meta_end(&own->meta) == msg->hash;
-}
-
-/*
- * Takes the metadata fields out of a header in place: visible lines move
- * to its front, then all of them to its end, next to the body. Returns
- * where the header now begins.
- */
-static char *
-hide_metadata(char *header, size_t n, uint64_t hidden)
-{
-	struct str rest = { header, n }, line;
-	bool hide = false;
-	size_t kept = 0;
-
-	if (hidden == 0)
-		return header;
-	while (str_line(&rest, &line)) {
-		if (line.p[0] != ' ' && line.p[0] != '\t')
-			hide = meta_which(line) != META_NONE;
-		if (hide)
-			continue;
-		memmove(header + kept, line.p, line.n);
-		kept += line.n;
-	}
-	memmove(header + n - kept, header, kept);
-	return header + n - kept;
-}
-
-/* Behind the header that was last handed out comes its body. */
-static void
-add_body(struct mbox_text *text, const struct msg *msg)
-{
-	text->body = (struct str){ text->header.p + text->header.n,
-	    (size_t)(msg->end - msg->start) - msg->from - msg->head };
-	text->whole.n = text->header.n + text->body.n;
-}
-
-/* The text of a message in the window; false when it is another's. */
-static bool
-take_text(struct mbox *mbox, const struct msg *msg, bool body)
-{
-	struct mbox_private *own = mbox->own;
-	struct window *w = &own->window;
-	char *p = w->p + (msg->start - w->at), *header;
-
-	if (!verify(own, msg, p, body))
-		return false;
-	p += msg->from;
-	header = hide_metadata(p, msg->head, own->meta.hidden);
-	if (header != p)
-		w->clean = msg->start + msg->from + msg->head;
-	own->text.header = (struct str){ header,
-	    (size_t)(p + msg->head - header) };
-	own->text.body = (struct str){ NULL, 0 };
-	own->text.whole = own->text.header;
-	if (body)
-		add_body(&own->text, msg);
-	own->text_uid = msg->uid;
-	return true;
-}
-
-/* Is what is asked for in the window, untouched by hide_metadata? */
-static bool
-in_window(const struct window *w, const struct msg *msg, bool body,
-    int64_t clean)
-{
-	return w->n > 0 && msg->start >= clean &&
-	    (uint64_t)(msg->start - w->at) + text_bytes(msg, body) <= w->n;
-}
-
-/*
- * The same uid again, perhaps now with its body: its header in the window
- * is no longer as on disk, so what was handed out is handed out again.
- */
-static bool
-again(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out)
-{
-	struct mbox_private *own = mbox->own;
-	int64_t i;
-
-	if (own->text_uid != uid)
-		return false;
-	if (body && own->text.body.p == NULL) {
-		i = mbox_find(mbox, uid);
-		if (i < 0 || !in_window(&own->window, &mbox->msgs[i], true,
-		    own->window.at))
-			return false;
-		add_body(&own->text, &mbox->msgs[i]);
-	}
-	*out = own->text;
-	if (!body) {
-		out->body = (struct str){ NULL, 0 };
-		out->whole = out->header;
-	}
-	return true;
-}
-
-/*
- * Two rounds: what is found at the offset may not be the message meant
- * although the file's times say that nothing changed; then all is read.
- */
-enum err
-mbox_text(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out,
-    struct why *why)
-{
-	const struct window *w = &mbox->own->window;
-	unsigned round;
-	enum err e;
-	int64_t i;
-
-	if (again(mbox, uid, body, out))
-		return E_OK;
-	for (round = 0; round < 2; round++) {
-		i = mbox_find(mbox, uid);
-		if (i >= 0 && !in_window(w, &mbox->msgs[i], body,
-		    w->clean)) {
-			e = fill_for(mbox, uid, body, why);
-			if (e != E_OK)
-				return e;
-			i = mbox_find(mbox, uid);
-		}
-		if (i < 0)
-			return why_set(why, E_GONE, "the message is gone");
-		if (take_text(mbox, &mbox->msgs[i], body)) {
-			*out = mbox->own->text;
-			return E_OK;
-		}
-		e = mbox_verify(mbox, NULL, why);
-		if (e != E_OK)
-			return e;
-	}
-	return why_set(why, E_IO, "the message changes while it is read");
 }

@@ -38,6 +38,7 @@ struct table {
 	uint32_t *first;
 	uint32_t *next;
 	uint32_t *new_of;	/* per known message: the scan's, or none */
+	uint32_t *twins;	/* at the first of equal ones: how many */
 	uint64_t mask;
 };
 
@@ -65,6 +66,7 @@ table_fill(struct table *t, const struct mbox *mbox)
 	t->first = xrealloc(NULL, size, sizeof(*t->first));
 	t->next = xrealloc(NULL, mbox->n, sizeof(*t->next));
 	t->new_of = xrealloc(NULL, mbox->n, sizeof(*t->new_of));
+	t->twins = xrealloc(NULL, mbox->n, sizeof(*t->twins));
 	memset(t->first, 0xff, size * sizeof(*t->first));
 	memset(t->new_of, 0xff, mbox->n * sizeof(*t->new_of));
 	for (i = mbox->n; i-- > 0; ) {
@@ -72,6 +74,7 @@ table_fill(struct table *t, const struct mbox *mbox)
 		    body_bytes(&mbox->msgs[i]));
 		t->next[i] = *head;
 		*head = i;
+		t->twins[i] = 0;
 	}
 }
 
@@ -81,6 +84,50 @@ table_free(struct table *t)
 	free(t->first);
 	free(t->next);
 	free(t->new_of);
+	free(t->twins);
+}
+
+/* The first of the known messages of that hash and length, or none. */
+static uint32_t
+table_first(const struct table *t, uint64_t hash, int64_t body)
+{
+	const struct msg *msg;
+	uint32_t i;
+
+	for (i = *bucket(t, hash, body); i != none; i = t->next[i]) {
+		msg = &t->mbox->msgs[i];
+		if (msg->hash == hash && body_bytes(msg) == body)
+			break;
+	}
+	return i;
+}
+
+/*
+ * Marks the found messages of which more were known than are found: cron
+ * can write two in one second that differ in their text alone. Which of
+ * them has left nobody can tell, so none of them keeps its uid; rather is a
+ * message fetched again than taken for another.
+ */
+static void
+mark_twins(struct table *t, struct mbox_scan *scan)
+{
+	const struct mbox *mbox = t->mbox;
+	uint32_t i, j, pass;
+
+	for (i = 0; i < mbox->n; i++)
+		t->twins[table_first(t, mbox->msgs[i].hash,
+		    body_bytes(&mbox->msgs[i]))]++;
+	for (pass = 0; pass < 2; pass++)
+		for (j = 0; j < scan->n; j++) {
+			i = table_first(t, scan->msgs[j].hash,
+			    body_bytes(&scan->msgs[j]));
+			if (i == none || t->twins[i] == 0)
+				continue;
+			if (pass == 0)
+				t->twins[i]--;
+			else
+				scan->msgs[j].bits |= MSG_TWIN;
+		}
 }
 
 /*
@@ -180,8 +227,6 @@ renewed(const struct msg *old, const struct msg *new)
 	msg.uid = old->uid;
 	msg.flags &= (uint8_t)~FLAG_RECENT;
 	msg.flags |= old->flags & FLAG_RECENT;
-	/* Once believed is believed: \Deleted of a known message counts. */
-	msg.bits |= old->bits & MSG_STAMPED;
 	return msg;
 }
 
@@ -191,6 +236,7 @@ find_known(struct table *t, struct mbox_scan *scan, bool *known)
 {
 	uint32_t i, j;
 
+	mark_twins(t, scan);
 	for (j = 0; j < scan->n; j++) {
 		i = take_by_uid(t, &scan->msgs[j]);
 		known[j] = i != none;
@@ -198,7 +244,7 @@ find_known(struct table *t, struct mbox_scan *scan, bool *known)
 			t->new_of[i] = j;
 	}
 	for (j = 0; j < scan->n; j++) {
-		if (known[j])
+		if (known[j] || scan->msgs[j].bits & MSG_TWIN)
 			continue;
 		i = table_take(t, scan->msgs[j].hash,
 		    body_bytes(&scan->msgs[j]));

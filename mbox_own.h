@@ -1,5 +1,5 @@
 /*
- * mbox_own.h - what mbox.c and mbox_scan.c share; nobody else includes it.
+ * mbox_own.h - what the files mbox*.c share; nobody else includes it.
  */
 #ifndef MBOX_OWN_H
 #define MBOX_OWN_H
@@ -12,9 +12,43 @@
 #include "lib/meta.h"
 
 enum {
-	MSG_STAMPED = 1,	/* its X-UID was believed: not first sight */
-	MSG_POINT = 2,		/* boundary only by a known append point */
+	MSG_POINT = 1,		/* boundary only by a known append point */
+	MSG_TWIN = 2,		/* one of several alike, some of them gone */
 };
+
+/* A copied piece of the file, checked message by message as it is used. */
+struct window {
+	char *p;
+	size_t room;
+	int64_t at;
+	size_t n;
+	int64_t clean;		/* from this offset on it is as on disk */
+	bool mapped;		/* p is the map of a spool file */
+};
+
+struct mbox_private {
+	struct hash_key key;
+	int64_t *points;	/* known append points, as in mbox_scan */
+	unsigned n_points;
+	uint64_t head_edge;	/* hashes of the file's first and last */
+	uint64_t tail_edge;	/* bytes, when it was last read */
+	struct window window;
+	uint32_t text_uid;	/* whose text was last handed out, or 0 */
+	struct mbox_text text;
+	struct meta meta;
+};
+
+/* Nothing in the window counts any more: the file changed. */
+void		mbox_forget(struct mbox_private *own);
+/* Frees what the window holds. */
+void		mbox_free_window(struct mbox_private *own);
+/*
+ * Takes the read lock on the file that the path names now and brings the
+ * list up to it (all of it read when `all`); E_OK with mbox->fd < 0 when
+ * there is no file, and then no lock.
+ */
+enum err	mbox_lock_synced(struct mbox *mbox, bool all, bool *changed,
+		    struct why *why);
 
 /*
  * One pass over a mailbox file, or over its tail. The caller holds the read
@@ -51,6 +85,8 @@ struct mbox_scan {
 	char *buf;
 	int64_t base;		/* file offset of buf[0] */
 	size_t have;
+	int64_t no_lf;		/* no LF from the last candidate to here */
+	int64_t dull;		/* and no From_ line ends that line */
 	struct meta meta;
 };
 

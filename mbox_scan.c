@@ -11,6 +11,7 @@
 #include "mbox_own.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,7 +45,12 @@ look(struct mbox_scan *s, int64_t at, size_t want)
 	size_t skip = (size_t)(at - s->base);
 	ssize_t n;
 
-	if (s->have - skip >= want || s->base + (int64_t)s->have >= s->size)
+	if (at < s->base) {	/* back to the start: a damaged INBOX */
+		s->base = at;
+		s->have = skip = 0;
+	}
+	if (s->have >= skip + want ||
+	    (s->have >= skip && s->base + (int64_t)s->have >= s->size))
 		return (struct str){ s->buf + skip, s->have - skip };
 	skip = skip > BEFORE ? skip - BEFORE : 0;
 	memmove(s->buf, s->buf + skip, s->have - skip);
@@ -112,6 +118,22 @@ struct from {
 };
 
 /*
+ * Bytes of text, which begins at `at`, before its LF. Behind NULs there may
+ * be thousands of candidates in one line: each byte is searched once.
+ */
+static size_t
+before_lf(struct mbox_scan *s, int64_t at, struct str text)
+{
+	size_t known = s->no_lf > at ? (size_t)(s->no_lf - at) : 0, n;
+
+	if (known > text.n)
+		known = text.n;
+	n = known + str_index(str_from(text, known), '\n');
+	s->no_lf = at + (int64_t)n;
+	return n;
+}
+
+/*
  * The decision of mbox.md 1.3 for the bytes at `at`, which stand behind an
  * LF or NUL, at the start of the file or at a known append point. 1 yes, 0
  * no, -1 when reading failed. Rules by number in that order.
@@ -126,20 +148,20 @@ is_boundary(struct mbox_scan *s, int64_t at, struct from *out)
 	text = look(s, at, 2 * PEEK);
 	if (text.p == NULL)
 		return -1;
-	if (!str_starts(text, STR("From ")))
+	if (!str_starts(text, STR("From ")) ||
+	    (at < s->dull && !is_point(s, at)))
 		return 0;
-	if (str_index(text, '\n') + PEEK > text.n) {
+	if (before_lf(s, at, text) + PEEK > text.n) {
 		text = look(s, at, FROM_MAX + PEEK);
 		if (text.p == NULL)
 			return -1;
 	}
-	line = str_sub(text, 0, FROM_MAX);
-	line.n = str_index(line, '\n');
-	if (line.n == FROM_MAX)
+	line = str_sub(text, 0, before_lf(s, at, text));
+	if (line.n >= FROM_MAX)
 		return 0;
 	if (line.n < text.n)
 		line.n++;
-	next = str_from(text, line.n);
+	next = str_sub(text, line.n, PEEK);
 	next.n = str_index(next, '\n') + (str_index(next, '\n') < next.n);
 	*out = (struct from){ .n = line.n };
 	out->kind = fromline_read(line, &out->line);
@@ -152,17 +174,23 @@ is_boundary(struct mbox_scan *s, int64_t at, struct from *out)
 		return 1;				/* 1 and 4 */
 	if (!glued && out->kind == FROMLINE_LAX && blank && header)
 		return 1;				/* 2 */
-	out->point = header && is_point(s, at);		/* 3 */
+	/* 3. In the middle of a line only with a date: text that was seen
+	 * half written may go on with "From ". */
+	out->point = header && is_point(s, at) &&
+	    (!glued || out->kind != FROMLINE_NOT);
+	if (!out->point && out->kind != FROMLINE_STRICT)
+		s->dull = at + (int64_t)line.n;
 	return out->point;
 }
 
-/* LFs without CR among the last bytes of the buffer, from index i on. */
+/* LFs without CR in [from, to), which the buffer holds. */
 static unsigned
-recount(const struct mbox_scan *s, size_t i)
+recount(const struct mbox_scan *s, int64_t from, int64_t to)
 {
+	size_t i = (size_t)(from - s->base), end = (size_t)(to - s->base);
 	unsigned n = 0;
 
-	for (; i < s->have; i++)
+	for (; i < end; i++)
 		n += s->buf[i] == '\n' && (i == 0 || s->buf[i - 1] != '\r');
 	return n;
 }
@@ -183,16 +211,17 @@ next_point(const struct mbox_scan *s, int64_t at)
 }
 
 /*
- * The first boundary at or behind `from`, or s->size; -1 when reading
- * failed. Adds the bare LFs of [from, that place) to *bare.
+ * The first boundary at or behind `from`, with its From_ line in *next, or
+ * s->size; -1 when reading failed. Adds the bare LFs of [from, that place)
+ * to *bare.
  */
 static int64_t
-find_boundary(struct mbox_scan *s, int64_t from, uint64_t *bare)
+find_boundary(struct mbox_scan *s, int64_t from, uint64_t *bare,
+    struct from *next)
 {
-	const size_t straddle = sizeof("\nFrom ") - 2;
-	struct from line;
+	const int64_t straddle = sizeof("\nFrom ") - 2;
 	struct str text;
-	int64_t at = from, point;
+	int64_t at = from, tried = from - 1, point, end;
 	size_t i, n;
 	int r;
 
@@ -204,32 +233,30 @@ find_boundary(struct mbox_scan *s, int64_t from, uint64_t *bare)
 		*bare -= at == s->base || text.p[-2] != '\r';
 	}
 	for (;;) {
-		text = look(s, at, straddle + 1);
+		text = look(s, at, (size_t)straddle + 1);
 		if (text.p == NULL)
 			return -1;
-		point = next_point(s, at);
+		point = next_point(s, at > tried ? at : tried);
 		n = s->have;
 		if (point < s->base + (int64_t)n)
 			n = (size_t)(point - s->base);
 		i = scan_from(s->buf, n, (size_t)(at - s->base), bare);
-		if (i < n)
-			at = s->base + (int64_t)i + 1;
-		else if (s->base + (int64_t)n == point) {
-			at = point;
-			if (at == s->size)
-				return at;
-		} else {
-			/* A candidate may lie across the buffer's end. */
-			i = n - straddle;
-			if (s->base + (int64_t)i < at)
-				i = (size_t)(at - s->base);
-			*bare -= recount(s, i);
-			at = s->base + (int64_t)i;
+		end = s->base + (int64_t)n;
+		tried = i < n ? s->base + (int64_t)i + 1 : end;
+		if (tried == s->size)
+			return tried;
+		if (i < n || end == point) {
+			r = is_boundary(s, tried, next);
+			if (r != 0)
+				return r < 0 ? -1 : tried;
+		}
+		if (i < n) {
+			at = tried;
 			continue;
 		}
-		r = is_boundary(s, at, &line);
-		if (r != 0)
-			return r < 0 ? -1 : at;
+		/* A candidate may lie across the end of what was scanned. */
+		at = end - straddle > at ? end - straddle : at;
+		*bare -= recount(s, at, end);
 	}
 }
 
@@ -258,15 +285,40 @@ long_line(struct mbox_scan *s, int64_t at)
 }
 
 /*
+ * A header line of n bytes that holds NULs: a tail torn by a power loss,
+ * with a message delivered behind it in the same line (mbox.md 1.3, 4)?
+ * Feeds what stands before that and returns its length; else 0, or -1.
+ */
+static int
+torn_line(struct mbox_scan *s, int64_t at, size_t n, struct from *next)
+{
+	struct str text;
+	size_t i = 0;
+	int r;
+
+	for (;;) {
+		text = str_sub(look(s, at, n), 0, n);
+		i += str_index(str_from(text, i), '\0') + 1;
+		if (i >= text.n || i > INT_MAX)
+			return 0;
+		if ((r = is_boundary(s, at + (int64_t)i, next)) != 0)
+			break;
+	}
+	if (r < 0)
+		return -1;
+	meta_line(&s->meta, str_sub(look(s, at, i), 0, i));
+	return (int)i;
+}
+
+/*
  * Feeds the header that begins at `at` to s->meta; returns the offset
  * behind its empty line (or behind HEADER_MAX_BYTES: what follows is body),
  * or where a boundary or the end of file cuts it off; -1 when reading
  * failed.
  */
 static int64_t
-scan_header(struct mbox_scan *s, int64_t at)
+scan_header(struct mbox_scan *s, int64_t at, struct from *next)
 {
-	struct from line;
 	struct str text;
 	size_t n;
 	int r;
@@ -278,7 +330,7 @@ scan_header(struct mbox_scan *s, int64_t at)
 		if (text.n == 0)
 			return at;
 		if (text.p[0] == 'F' && str_starts(text, STR("From "))) {
-			if ((r = is_boundary(s, at, &line)) != 0)
+			if ((r = is_boundary(s, at, next)) != 0)
 				return r < 0 ? -1 : at;
 			text = look(s, at, PEEK);
 		}
@@ -290,6 +342,9 @@ scan_header(struct mbox_scan *s, int64_t at)
 				return -1;
 			continue;
 		}
+		if (memchr(text.p, '\0', n) != NULL &&
+		    (r = torn_line(s, at, n, next)) != 0)
+			return r < 0 ? -1 : at + r;
 		at += (int64_t)n + 1;
 		if (meta_line(&s->meta, str_sub(text, 0, n + 1)))
 			return at;
@@ -378,10 +433,9 @@ believe(struct mbox_scan *s, struct msg *msg, bool first)
 	    m->uid != 0 && m->uid <= m->uidlast)
 		take_base(s);
 	msg->flags = (uint8_t)m->flags;
-	if (s->based && m->uid > s->uid_before && m->uid <= s->uidlast) {
+	if (s->based && m->uid > s->uid_before && m->uid <= s->uidlast)
 		msg->uid = s->uid_before = m->uid;
-		msg->bits |= MSG_STAMPED;
-	} else if (s->inbox)
+	else if (s->inbox)
 		msg->flags &= (uint8_t)~FLAG_DELETED;
 	if (!(msg->flags & FLAG_OLD))
 		msg->flags |= FLAG_RECENT;
@@ -419,10 +473,11 @@ date_message(const struct mbox_scan *s, const struct from *from,
 
 /*
  * Reads the message whose From_ line `from` begins at `at`, and adds it
- * unless it is a pseudo message. Returns the offset of the next one, or -1.
+ * unless it is a pseudo message. Returns the offset of the next one, whose
+ * From_ line is then in `from`; or -1.
  */
 static int64_t
-scan_message(struct mbox_scan *s, int64_t at, const struct from *from)
+scan_message(struct mbox_scan *s, int64_t at, struct from *from)
 {
 	bool first = !s->tail && s->n == 0 && !s->based;
 	char sender[16];
@@ -437,24 +492,24 @@ scan_message(struct mbox_scan *s, int64_t at, const struct from *from)
 	date_message(s, from, &msg);
 	meta_begin(&s->meta, &s->key, str_sub(look(s, at, from->n), 0,
 	    from->n));
-	body = scan_header(s, at + (int64_t)from->n);
+	if (from->point)
+		msg.bits |= MSG_POINT;
+	body = scan_header(s, at + (int64_t)from->n, from);
 	if (body < 0)
 		return -1;
 	msg.hash = meta_end(&s->meta);
 	msg.head = (uint32_t)s->meta.bytes;
 	if (first && is_pseudo(s, name, body)) {
 		take_base(s);
-		return find_boundary(s, body, &bare);
+		return find_boundary(s, body, &bare, from);
 	}
 	believe(s, &msg, first);
-	next = s->meta.ended ? find_boundary(s, body, &bare) : body;
+	next = s->meta.ended ? find_boundary(s, body, &bare, from) : body;
 	if (next < 0)
 		return -1;
 	msg.end = body_end(s, body, next, &bare);
 	msg.size = s->meta.bytes - s->meta.hidden + s->meta.bare -
 	    s->meta.hidden_bare + (uint64_t)(msg.end - body) + bare;
-	if (from->point)
-		msg.bits |= MSG_POINT;
 	*new_msg(s) = msg;
 	return next;
 }
@@ -475,7 +530,7 @@ mbox_prefix_hash(const struct hash_key *key, struct str text)
  * refuse INBOX"). Returns the offset of the next message, or -1.
  */
 static int64_t
-scan_prefix(struct mbox_scan *s)
+scan_prefix(struct mbox_scan *s, struct from *from)
 {
 	const struct from none = { .kind = FROMLINE_NOT };
 	struct msg msg = { .flags = FLAG_RECENT };
@@ -485,7 +540,7 @@ scan_prefix(struct mbox_scan *s)
 	size_t n;
 
 	date_message(s, &none, &msg);
-	next = find_boundary(s, 0, &bare);
+	next = find_boundary(s, 0, &bare, from);
 	if (next < 0)
 		return -1;
 	msg.end = body_end(s, 0, next, &bare);
@@ -556,19 +611,14 @@ mbox_scan(struct mbox_scan *s, struct why *why)
 		return fail(why);
 	if (at < 0 || (s->tail && r == 0 && at < s->size))
 		return why_set(why, E_NOTMBOX, "not a mailbox file");
-	if (r == 0 && at < s->size) {
-		at = scan_prefix(s);
-		if (at >= 0 && at < s->size)
-			r = is_boundary(s, at, &from);
-	}
-	while (at >= 0 && at < s->size && r > 0) {
+	if (r == 0 && at < s->size)
+		at = scan_prefix(s, &from);
+	while (at >= 0 && at < s->size) {
 		if (s->n == INT32_MAX)
 			return why_set(why, E_LIMIT, "too many messages");
 		at = scan_message(s, at, &from);
-		if (at >= 0 && at < s->size)
-			r = is_boundary(s, at, &from);
 	}
-	return at < 0 || r < 0 ? fail(why) : E_OK;
+	return at < 0 ? fail(why) : E_OK;
 }
 
 void

@@ -270,14 +270,17 @@ farewell(struct session *s, enum end end)
 
 /*
  * The process must end at once (no memory): the client is told, unless that
- * would land inside a line. Inside a literal it can not be told from data;
- * then the closed connection says it.
+ * would land inside a line, or a lock is held, which must not wait for a
+ * client. Inside a literal it can not be told from data; then, too, the
+ * closed connection says it.
  */
 static void
 last_words(void *arg, const char *text)
 {
 	struct session *s = arg;
 
+	if (lock_held())
+		return;
 	if (s->io.out_n == 0 || s->io.out[s->io.out_n - 1] == '\n')
 		say_bye(s, NULL, text);
 	io_flush(&s->io);

@@ -29,6 +29,7 @@ struct session {
 	const char *host;	/* our name, for greeting and goodbye */
 	const char *peer;	/* the client in log lines: [192.0.2.7] */
 	struct folders folders;	/* after login */
+	char own_dir[PATH_MAX + 8];	/* ~/.imapd, made when it is needed */
 	/* The selected mailbox, when state is STATE_SELECTED. */
 	struct mbox *mbox;
 	struct view view;

@@ -14,8 +14,9 @@
 int	fs_pread(int fd, char *to, size_t n, int64_t at);
 
 /*
- * A new unlinked file, mode 0600, in `dir`: nothing of it can be found or
- * stays behind. The descriptor, or -1 with errno.
+ * A new unlinked file, mode 0600, in `dir`, which is made when it is not
+ * there: nothing of the file can be found or stays behind. The descriptor,
+ * or -1 with errno.
  */
 int	fs_spool(const char *dir);
 /* Copies n bytes from `from` at `at` to the end of `to`; 0 or -1. */

@@ -238,6 +238,9 @@ feed(struct meta *m, struct str bytes, bool value)
 	text = str_sub(str_chomp(text), 0, META_VALUE_MAX - m->value_n);
 	if (text.n > 0)
 		memcpy(m->value + m->value_n, text.p, text.n);
+	/* Dovecot folds a long list of keywords with a TAB. */
+	if (value && text.n > 0 && text.p[0] == '\t')
+		m->value[m->value_n] = ' ';
 	m->value_n += text.n;
 }
 
@@ -261,9 +264,10 @@ meta_line(struct meta *m, struct str line)
 	}
 	if (!folded)
 		begin_field(m, line);
-	/* However a long line is cut in pieces, its hash is the same. */
+	/* However a long line is cut in pieces, its hash is the same: one
+	 * byte less, for a piece may end between CR and LF. */
 	if (m->hashing)
-		hash_add(&m->hash, str_sub(text, 0, META_PIECE_MIN));
+		hash_add(&m->hash, str_sub(text, 0, META_PIECE_MIN - 1));
 	feed(m, line, folded);
 	return false;
 }

@@ -51,8 +51,6 @@ enum {
 	IO_OUT_BYTES = 65536,
 	IO_IN_BYTES = 16384,
 
-	/* Block of the mailbox scan, and of read-ahead while fetching. */
-	MBOX_BLOCK_BYTES = 1048576,
 	/* A message up to this size is copied into memory, else to a file. */
 	MBOX_MEMORY_BYTES = 67108864,
 	/* Header fields beyond this belong to the body. */

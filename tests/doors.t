@@ -77,8 +77,8 @@ DOORS = [
      'stdout stderr stdin'),
     ('the system log', 'lib/log.c', 'syslog vsyslog openlog closelog',
      '<syslog.h>'),
-    # mbox.c asks for $TMPDIR.
-    ('the environment', 'imapd.c mbox.c',
+    # mbox_text.c asks for $TMPDIR.
+    ('the environment', 'imapd.c mbox_text.c',
      'getenv secure_getenv setenv putenv unsetenv', 'environ'),
     ('the end of the process', 'imapd.c lib/log.c',
      'exit _exit _Exit quick_exit abort atexit raise kill', ''),

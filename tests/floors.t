@@ -15,6 +15,7 @@ FLOORS = {
     1: 'set flags hash scan date fromline meta match utf8 codec charset '
        'rfc822 mime',
     2: 'lock mbox mbox_own mbox_scan mbox_match '
+       'mbox_text '
        'folder folder_own folder_name folder_list',
     3: 'parse reply command',
     4: 'fetch body search searchtext view',
