@@ -49,6 +49,8 @@ is_named(struct str line, struct str name)
 	if (line.n <= i || (line.p[i] != ':' && line.p[i] != ' ' &&
 	    line.p[i] != '\t') || !str_ieq(str_sub(line, 0, i), name))
 		return false;
+	/* The first piece of a long line must tell as much as the whole. */
+	line = str_sub(line, 0, META_PIECE_MIN - 1);
 	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t'))
 		i++;
 	return i < line.n && line.p[i] == ':';
@@ -204,7 +206,8 @@ begin_field(struct meta *m, struct str line)
 	}
 	if (m->visible_after)
 		begin_run(m);
-	for (i = 0; i < META_FIELDS; i++)
+	/* UW leaves Content-Length above its block, and would ours. */
+	for (i = 0; i < META_CONTENT_LENGTH; i++)
 		before += m->count[i];
 	m->count[m->field]++;
 	if (m->field == META_XIMAP || m->field == META_XIMAPBASE) {

@@ -100,6 +100,10 @@ check_base(void)
 	CHECK("behind it no visible field may stand", !m.base_shaped);
 	whole(STR("Status: R\nX-IMAPbase: 5 9\n\n"));
 	CHECK("it must be the first of its run", !m.base_shaped);
+	whole(STR("Content-Length: 3\nLines: 1\nX-IMAPbase: 5 9\nX-UID: 9\n"
+	    "\n"));
+	CHECK("Content-Length, which UW leaves, may stand before it",
+	    m.base_shaped);
 	whole(STR("x-imapbase: 5 9\n\n"));
 	CHECK("it must be spelled so", !m.base_shaped);
 	whole(STR("X-IMAPbase: 5 9\nA: 1\nX-IMAPbase: 5 9\n\n"));
@@ -140,6 +144,11 @@ check_hash(void)
 	CHECK("a long line is the same in any pieces",
 	    feed(text, META_PIECE_MIN) == h && feed(text, 4096) == h);
 	CHECK("its bytes are all counted", m.bytes == sizeof(line));
+	memset(line, ' ', 1100);
+	memcpy(line, "X-UID", 5);
+	line[1100] = ':';
+	whole(text);
+	CHECK("a colon too far off makes no field", m.hidden == 0);
 	memcpy(line, "X-UID: 77", 9);
 	whole(text);
 	CHECK("a long value is hidden, whatever it says",
