@@ -1,16 +1,18 @@
 /*
  * lock.c - the locks that other mail programs respect: a record lock of
- * fcntl(2) over the whole file, and flock(2) beside it, for on a local disk
- * neither kind sees the other (mbox.md 3.1). It knows nothing of what the
- * file holds, never closes a descriptor, and never waits while it holds
- * only one of the two.
+ * fcntl(2) over the whole file, flock(2) beside it, for on a local disk
+ * neither kind sees the other, and to write a dotlock too (mbox.md 3.1). It
+ * knows nothing of what the file holds, never closes the descriptor, and
+ * never waits for one lock while it holds another: whoever takes them in
+ * any other order can not block us, nor we him.
  *
- * The one static variable below is the descriptor that is locked. It stands
- * for a rule of the whole process, not for the state of one mailbox: never
- * two mailboxes at once, and none at all between two commands.
+ * The one static variable below is what is locked. It stands for a rule of
+ * the whole process, not for the state of one mailbox: never two mailboxes
+ * at once, and none at all between two commands.
  */
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <errno.h>
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dotlock.h"
 #include "lock.h"
 #include "lib/log.h"
 
@@ -29,9 +32,21 @@ enum {
 	 * refuse each other from meeting again and again. */
 	PAUSE_MIN_MS = 50,
 	PAUSE_MAX_MS = 500,
+	/* maildrop takes a dotlock for stale that is 60 s the same. */
+	TOUCH_MS = 10000,
+	/* A path in a log line: 64 bytes of it, at most 4 each. */
+	CLEAN_ROOM = 260,
 };
 
-static int held = NONE;
+struct holding {
+	int fd;
+	bool write;
+	struct dotlock dot;
+	int64_t touched;	/* the dotlock, in now_ms */
+	bool told;		/* the log knows that there are none */
+};
+
+static struct holding held = { .fd = NONE, .dot = { .fd = NONE } };
 
 static int64_t
 now_ms(void)
@@ -43,21 +58,25 @@ now_ms(void)
 }
 
 /*
- * Sets or drops the fcntl lock, without waiting. An OFD lock belongs to the
- * open file, so it is not lost when some other descriptor of the same file
- * is closed, as a POSIX lock silently is. Kernels before 3.15 answer EINVAL.
- * l_len 0 is "to the end, however it grows": procmail locks only what lies
- * behind the end of the file, and a lock of today's size would not meet it.
+ * Sets, drops or asks for the fcntl lock, without waiting. An OFD lock
+ * belongs to the open file, so it is not lost when some other descriptor of
+ * the same file is closed, as a POSIX lock silently is. Kernels before 3.15
+ * answer EINVAL. l_len 0 is "to the end, however it grows": procmail locks
+ * only what lies behind the end of the file, and a lock of today's size
+ * would not meet it.
  */
 static int
-lock_fcntl(int fd, short type)
+lock_fcntl(int fd, short type, pid_t *holder)
 {
 	struct flock whole = { .l_type = type, .l_whence = SEEK_SET };
 	int r;
 
-	r = fcntl(fd, F_OFD_SETLK, &whole);
+	r = fcntl(fd, holder ? F_OFD_GETLK : F_OFD_SETLK, &whole);
 	if (r == -1 && errno == EINVAL)
-		r = fcntl(fd, F_SETLK, &whole);
+		r = fcntl(fd, holder ? F_GETLK : F_SETLK, &whole);
+	if (holder != NULL)
+		*holder = r == -1 || whole.l_type == F_UNLCK ? 0 :
+		    whole.l_pid;
 	return r;
 }
 
@@ -85,20 +104,31 @@ flock_is_fcntl(int fd)
 	}
 }
 
+static void
+drop_kernel(int fd, bool with_flock)
+{
+	/* Neither can fail on a good descriptor, and nothing could be done
+	 * about it here: the kernel drops both when the file is closed. */
+	if (with_flock)
+		flock(fd, LOCK_UN);
+	lock_fcntl(fd, F_UNLCK, NULL);
+}
+
 /* One try at both. When one is refused neither is kept: waiting for the
  * second while holding the first is how two programs block each other. */
 static enum err
-try_read(int fd, bool with_flock)
+try_kernel(int fd, bool write, bool with_flock)
 {
 	int e;
 
-	if (lock_fcntl(fd, F_RDLCK) == -1)
+	if (lock_fcntl(fd, write ? F_WRLCK : F_RDLCK, NULL) == -1)
 		return errno == EAGAIN || errno == EACCES || errno == EINTR ?
 		    E_INUSE : E_IO;
-	if (!with_flock || flock(fd, LOCK_SH | LOCK_NB) == 0)
+	if (!with_flock ||
+	    flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
 		return E_OK;
 	e = errno;
-	lock_fcntl(fd, F_UNLCK);
+	drop_kernel(fd, false);
 	errno = e;
 	return e == EWOULDBLOCK || e == EINTR ? E_INUSE : E_IO;
 }
@@ -124,46 +154,175 @@ pause_random(int64_t left)
 	nanosleep(&t, NULL);
 }
 
+/* False when the time is over, else after a pause. */
+static bool
+may_wait(int64_t end)
+{
+	int64_t left = end - now_ms();
+
+	if (left > 0)
+		pause_random(left);
+	return left > 0;
+}
+
+static enum err
+failed(struct why *why)
+{
+	return why_set(why, E_IO, "cannot lock the mailbox: %s",
+	    strerror(errno));
+}
+
 enum err
 lock_read(int fd, int seconds, struct why *why)
 {
-	int64_t end, left;
 	bool with_flock;
+	int64_t end;
 	enum err e;
 
-	if (held != NONE && held != fd)
+	if (held.fd != NONE && held.fd != fd)
 		log_bug("a second mailbox is locked while one is held");
+	if (held.write)
+		log_bug("a mailbox locked to write is locked to read");
 	with_flock = !flock_is_fcntl(fd);
 	end = now_ms() + (int64_t)seconds * 1000;
-	while ((e = try_read(fd, with_flock)) == E_INUSE) {
-		left = end - now_ms();
-		if (left <= 0)
+	while ((e = try_kernel(fd, false, with_flock)) == E_INUSE)
+		if (!may_wait(end))
 			return why_set(why, E_INUSE,
 			    "another program keeps the mailbox locked");
-		pause_random(left);
-	}
 	if (e != E_OK)
-		return why_set(why, e, "cannot lock the mailbox: %s",
-		    strerror(errno));
-	held = fd;
+		return failed(why);
+	held.fd = fd;
 	return E_OK;
+}
+
+/* The holder has no number when it is on another host or in a container,
+ * or when its lock is an OFD lock or a flock. */
+static enum err
+in_use(int fd, struct why *why)
+{
+	pid_t pid;
+
+	lock_fcntl(fd, F_WRLCK, &pid);
+	if (pid > 0)
+		return why_set(why, E_INUSE, "process %ld keeps the mailbox "
+		    "locked", (long)pid);
+	return why_set(why, E_INUSE, "another program keeps the mailbox "
+	    "locked");
+}
+
+/*
+ * The dotlock, or leave to go without. fcntl and flock hold off most
+ * programs; where the spool is closed to us (mbox.md 3.3) they must do, and
+ * the log says so once.
+ */
+static enum err
+try_dotlock(int fd, const char *path, enum lock_dotlock dot, struct why *why)
+{
+	char clean[CLEAN_ROOM];
+	struct why no = { "" };
+	enum err e;
+
+	if (dot == DOTLOCK_NO)
+		return E_OK;
+	e = dotlock_take(&held.dot, path, fd, &no);
+	if (e == E_OK) {
+		held.touched = now_ms();
+		return E_OK;
+	}
+	if (e != E_PERM || dot == DOTLOCK_REQUIRE)
+		return why_set(why, e, "%s", no.text);
+	if (!held.told)
+		log_warn("only fcntl and flock lock %s: %s",
+		    log_clean(str_c(path), clean, sizeof(clean)), no.text);
+	held.told = true;
+	return E_OK;
+}
+
+/*
+ * mbox.md 3.2 rule 5: who waited may have waited for a file that has been
+ * replaced, and what is written to that is lost. Nor may the file have a
+ * second name: another program would lock it by that.
+ */
+static bool
+is_the_file(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return fstat(fd, &here) == 0 && lstat(path, &there) == 0 &&
+	    here.st_dev == there.st_dev && here.st_ino == there.st_ino &&
+	    S_ISREG(here.st_mode) && here.st_nlink == 1;
+}
+
+/* One try at all three, by the rule of try_kernel. */
+static enum err
+try_write(int fd, const char *path, enum lock_dotlock dot, bool with_flock,
+    struct why *why)
+{
+	enum err e;
+
+	e = try_kernel(fd, true, with_flock);
+	if (e != E_OK)
+		return e == E_INUSE ? in_use(fd, why) : failed(why);
+	e = try_dotlock(fd, path, dot, why);
+	if (e != E_OK)
+		drop_kernel(fd, with_flock);
+	return e;
+}
+
+enum err
+lock_write(int fd, const char *path, enum lock_dotlock dot, int seconds,
+    struct why *why)
+{
+	bool with_flock;
+	int64_t end;
+	enum err e;
+
+	if (held.fd != NONE)
+		log_bug("a mailbox is locked to write while one is held");
+	with_flock = !flock_is_fcntl(fd);
+	end = now_ms() + (int64_t)seconds * 1000;
+	while ((e = try_write(fd, path, dot, with_flock, why)) == E_INUSE)
+		if (!may_wait(end))
+			break;
+	if (e != E_OK)
+		return e;
+	held.fd = fd;
+	held.write = true;
+	if (is_the_file(fd, path))
+		return E_OK;
+	lock_drop(fd);
+	return why_set(why, E_GONE, "the mailbox was replaced, or has a "
+	    "second name");
+}
+
+void
+lock_touch(void)
+{
+	int64_t now;
+
+	if (held.dot.fd == NONE)
+		return;
+	now = now_ms();
+	if (now - held.touched < TOUCH_MS)
+		return;
+	held.touched = now;
+	dotlock_touch(&held.dot);
 }
 
 void
 lock_drop(int fd)
 {
-	if (fd != held)
+	if (fd != held.fd)
 		return;
-	/* Neither can fail on a good descriptor, and nothing could be done
-	 * about it here: the kernel drops both when the file is closed. */
-	if (!flock_is_fcntl(fd))
-		flock(fd, LOCK_UN);
-	lock_fcntl(fd, F_UNLCK);
-	held = NONE;
+	if (held.dot.fd != NONE)
+		dotlock_drop(&held.dot);
+	drop_kernel(fd, !flock_is_fcntl(fd));
+	held.fd = NONE;
+	held.write = false;
 }
 
 bool
 lock_held(void)
 {
-	return held != NONE;
+	return held.fd != NONE;
 }

@@ -28,24 +28,26 @@ DOORS = [
      'send sendto sendmsg recv recvfrom recvmsg readv writev', ''),
     # folder.c looks at the first bytes of a file.
     ('read', 'lib/io.c folder.c', 'read', ''),
-    # fs.c fills our own unlinked files.
-    ('write', 'lib/io.c lib/fs.c', 'write', ''),
+    # fs.c fills our own unlinked files, dotlock.c says whose a lock is.
+    ('write', 'lib/io.c lib/fs.c dotlock.c', 'write', ''),
     ('reading at a place', 'lib/fs.c mbox_scan.c', 'pread preadv', ''),
     ('writing at a place', NOWHERE,
      'pwrite pwritev copy_file_range sendfile splice', ''),
     ('streams', NOWHERE,
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
     # fs.c makes our own files, imapd.c opens /dev/null.
-    ('opening files', 'mbox.c folder.c folder_list.c lib/fs.c imapd.c',
+    ('opening files',
+     'mbox.c dotlock.c folder.c folder_list.c lib/fs.c imapd.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
      '<dirent.h>'),
-    ('making and removing names', 'lib/fs.c',
+    ('making and removing names', 'lib/fs.c dotlock.c',
      'unlink unlinkat rename renameat renameat2 link linkat symlink '
      'symlinkat mkdir mkdirat rmdir mkfifo mknod mkstemp mkostemp mkdtemp '
      'remove tmpnam', ''),
-    ('changing files', NOWHERE,
+    # Not a mailbox: dotlock.c's own lock has a mode, and is kept young.
+    ('changing files', 'dotlock.c',
      'truncate ftruncate fallocate posix_fallocate chmod fchmod fchmodat '
      'chown fchown lchown fchownat utime utimes futimens utimensat', ''),
     ('memory maps', 'lib/fs.c', 'mmap munmap mremap mprotect',
@@ -80,7 +82,8 @@ DOORS = [
     # mbox_text.c asks for $TMPDIR.
     ('the environment', 'imapd.c mbox_text.c',
      'getenv secure_getenv setenv putenv unsetenv', 'environ'),
-    ('the end of the process', 'imapd.c lib/log.c',
+    # dotlock.c asks whether the maker of a lock lives, by signal 0.
+    ('the end of the process', 'imapd.c lib/log.c dotlock.c',
      'exit _exit _Exit quick_exit abort atexit raise kill', ''),
     # io.c lets signals in while it waits and at no other moment.
     ('signals', 'imapd.c lib/io.c',
@@ -88,7 +91,8 @@ DOORS = [
     ('jumps', NOWHERE, 'setjmp longjmp sigsetjmp siglongjmp', ''),
     ('users', 'imapd.c', 'getpwuid getpwnam getpwuid_r getpwnam_r getgrnam '
      'getlogin getspnam', '<pwd.h> <grp.h> <shadow.h>'),
-    ('hosts and sockets', 'imapd.c',
+    # dotlock.c has a host's name in its locks.
+    ('hosts and sockets', 'imapd.c dotlock.c',
      'gethostname getaddrinfo gethostbyname gethostbyaddr getnameinfo '
      'getsockname getpeername getsockopt setsockopt socket connect bind '
      'listen accept socketpair', '<netdb.h>'),

@@ -12,9 +12,9 @@ import tree
 
 FLOORS = {
     0: 'params str mem buf log io err fs path',
-    1: 'set flags hash scan date fromline meta match utf8 codec charset '
+    1: 'set flags hash scan date fromline meta stamp match utf8 codec charset '
        'rfc822 mime',
-    2: 'lock mbox mbox_own mbox_scan mbox_match '
+    2: 'lock dotlock mbox mbox_own mbox_scan mbox_match '
        'mbox_text '
        'folder folder_own folder_name folder_list',
     3: 'parse reply command',

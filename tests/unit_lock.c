@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -13,15 +14,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "unit.h"
+#include "../lib/log.h"
 #include "../lock.h"
 
-static char path[] = "/tmp/unit_lock.XXXXXX";
+static char dir[] = "/tmp/unit_lock.XXXXXX";
+static char path[64], dotlock[80], second_name[64];
 
 /* The made world. */
 static struct {
@@ -30,12 +34,16 @@ static struct {
 	bool bad_pause;		/* one was shorter or longer than allowed */
 	int64_t left;		/* what `seconds` still allow, in ns */
 	unsigned release_at;	/* the pause at which the other lets go */
+	const char *free;	/* must be free in a pause: x, X, d */
+	bool kept;		/* it was not */
+	bool no_dotlock;	/* a spool closed to us */
 	bool no_ofd;		/* a kernel before 3.15 */
 	bool nfs;
 } world;
 
 /* The other process: does one thing per byte and answers each. */
 static int other;
+static pid_t other_pid;
 
 static char
 ask(char what)
@@ -56,6 +64,25 @@ clock_gettime(clockid_t id, struct timespec *t)
 	return 0;
 }
 
+/* May a stranger take all of these? */
+static bool
+are_free(const char *what)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(path, O_RDWR);
+	bool all = true;
+
+	for (; *what != '\0'; what++)
+		if (*what == 'x')
+			all = fcntl(fd, F_OFD_SETLK, &lock) == 0 && all;
+		else if (*what == 'X')
+			all = flock(fd, LOCK_EX | LOCK_NB) == 0 && all;
+		else
+			all = access(dotlock, F_OK) == -1 && all;
+	close(fd);
+	return all;
+}
+
 int
 nanosleep(const struct timespec *t, struct timespec *rest)
 {
@@ -63,6 +90,7 @@ nanosleep(const struct timespec *t, struct timespec *rest)
 
 	(void)rest;
 	world.pauses++;
+	world.kept = world.kept || !are_free(world.free);
 	world.ns += ns;
 	world.left -= ns;
 	if (ns > 500000000 || (ns < 50000000 && world.left > 0))
@@ -81,7 +109,7 @@ fcntl(int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (world.no_ofd && cmd == F_OFD_SETLK) {
+	if (world.no_ofd && (cmd == F_OFD_SETLK || cmd == F_OFD_GETLK)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -98,16 +126,46 @@ fstatfs(int fd, struct statfs *fs)
 	return r;
 }
 
+int
+linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	if (world.no_dotlock) {
+		errno = EACCES;
+		return -1;
+	}
+	return (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
+/* As the other process writes it. */
+static int
+put_dotlock(void)
+{
+	char text[100] = "";
+	int to = open(dotlock, O_CREAT | O_EXCL | O_WRONLY, 0600);
+
+	if (to == -1)
+		return -1;
+	snprintf(text, sizeof(text), "%ld:", (long)getpid());
+	gethostname(text + strlen(text), sizeof(text) - strlen(text));
+	if (write(to, text, strlen(text)) == -1)
+		exit(99);
+	return close(to);
+}
+
 /* Gives everything back and takes the lock of that letter; 'y' or 'n'. */
 static char
 obey(int fd, char what)
 {
+	static bool have_dotlock;
 	struct flock lock = { .l_whence = SEEK_SET };
 	int r = -1;
 
 	lock.l_type = F_UNLCK;
 	fcntl(fd, F_SETLK, &lock);
 	flock(fd, LOCK_UN);
+	if (have_dotlock)
+		unlink(dotlock);
+	have_dotlock = false;
 	switch (what) {
 	case 'u':
 		return 'y';
@@ -128,6 +186,10 @@ obey(int fd, char what)
 	case 'S':
 		r = flock(fd, LOCK_SH | LOCK_NB);
 		break;
+	case 'd':
+		r = put_dotlock();
+		have_dotlock = r == 0;
+		break;
 	}
 	return r == 0 ? 'y' : 'n';
 }
@@ -142,7 +204,8 @@ other_run(void)
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1)
 		exit(99);
 	fflush(stdout);
-	if (fork() != 0) {
+	other_pid = fork();
+	if (other_pid != 0) {
 		close(pair[1]);
 		other = pair[0];
 		return;
@@ -157,14 +220,29 @@ other_run(void)
 	_exit(0);
 }
 
-/* lock_read with a fresh world that lets it wait `seconds`. */
-static enum err
-lock_for(int fd, int seconds, struct why *why)
+/* A fresh world that lets us wait `seconds`. */
+static void
+fresh_world(int seconds, const char *must_be_free)
 {
 	world.pauses = 0;
 	world.bad_pause = false;
+	world.kept = false;
+	world.free = must_be_free;
 	world.left = seconds * 1000000000LL;
+}
+
+static enum err
+lock_for(int fd, int seconds, struct why *why)
+{
+	fresh_world(seconds, "");
 	return lock_read(fd, seconds, why);
+}
+
+static enum err
+write_for(int fd, int seconds, struct why *why)
+{
+	fresh_world(seconds, "");
+	return lock_write(fd, path, DOTLOCK_TRY, seconds, why);
 }
 
 static void
@@ -269,9 +347,9 @@ test_kernels(int fd)
 	ask('u');
 }
 
-/* Runs lock_read on a second file while fd is held; true when it aborted. */
+/* Does it abort, in a process of its own? */
 static bool
-aborts(int fd)
+aborts(void (*misuse)(int), int fd)
 {
 	struct rlimit none = { 0, 0 };
 	pid_t pid;
@@ -281,12 +359,40 @@ aborts(int fd)
 	pid = fork();
 	if (pid == 0) {
 		setrlimit(RLIMIT_CORE, &none);
-		lock_read(fd, 0, NULL);
-		lock_read(open("/dev/null", O_RDONLY), 0, NULL);
+		misuse(fd);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
+	unlink(dotlock);
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void
+read_two(int fd)
+{
+	lock_read(fd, 0, NULL);
+	lock_read(open("/dev/null", O_RDONLY), 0, NULL);
+}
+
+static void
+write_then_read(int fd)
+{
+	write_for(fd, 0, NULL);
+	lock_read(fd, 0, NULL);
+}
+
+static void
+read_then_write(int fd)
+{
+	lock_read(fd, 0, NULL);
+	write_for(fd, 0, NULL);
+}
+
+static void
+write_twice(int fd)
+{
+	write_for(fd, 0, NULL);
+	write_for(fd, 0, NULL);
 }
 
 static void
@@ -308,25 +414,345 @@ test_misuse(int fd)
 	CHECK("one drop then gives everything back",
 	    !lock_held() && ask('x') == 'y' && ask('X') == 'y');
 	ask('u');
-	CHECK("two mailboxes at once are a bug", aborts(fd));
+	CHECK("two mailboxes at once are a bug", aborts(read_two, fd));
+	CHECK("to read what is locked to write is a bug",
+	    aborts(write_then_read, fd));
+	CHECK("a reader who wants to write is a bug",
+	    aborts(read_then_write, fd));
+	CHECK("to lock twice to write is a bug", aborts(write_twice, fd));
+}
+
+static void
+test_write(int fd)
+{
+	static const char kinds[] = "sSxXpd";
+	const char *kind;
+	char what[80];
+
+	CHECK("a free mailbox is locked to write at once",
+	    write_for(fd, 30, NULL) == E_OK && world.pauses == 0 &&
+	    lock_held());
+	for (kind = kinds; *kind != '\0'; kind++) {
+		snprintf(what, sizeof(what), "a writer keeps out %c", *kind);
+		CHECK(what, ask(*kind) == 'n');
+	}
+	lock_drop(fd);
+	CHECK("nothing is held after the drop", !lock_held());
+	for (kind = kinds; *kind != '\0'; kind++) {
+		snprintf(what, sizeof(what), "after it %c is free", *kind);
+		CHECK(what, ask(*kind) == 'y');
+	}
+	ask('u');
+	lock_drop(fd);
+	lock_drop(-1);
+	CHECK("a second drop does no harm", !lock_held());
+	CHECK("a reader may follow", lock_for(fd, 0, NULL) == E_OK);
+	lock_drop(fd);
+}
+
+/* What is refused, and what must be free while we wait for that: never is
+ * one lock held while another is waited for. */
+static void
+test_write_waits(int fd)
+{
+	static const struct {
+		char lock;
+		const char *free, *what;
+	} kinds[] = {
+		{ 's', "Xd", "a reader's fcntl lock" },
+		{ 'x', "Xd", "a writer's fcntl lock" },
+		{ 'p', "Xd", "a lock from the end on" },
+		{ 'S', "xd", "a reader's flock" },
+		{ 'X', "xd", "a writer's flock" },
+		{ 'd', "xX", "a dotlock" },
+	};
+	char what[80];
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		ask(kinds[i].lock);
+		snprintf(what, sizeof(what), "%s is respected",
+		    kinds[i].what);
+		CHECK(what, write_for(fd, 0, NULL) == E_INUSE &&
+		    world.pauses == 0 && !lock_held());
+		snprintf(what, sizeof(what), "%s is waited for",
+		    kinds[i].what);
+		fresh_world(30, kinds[i].free);
+		CHECK(what, lock_write(fd, path, DOTLOCK_TRY, 30, NULL) ==
+		    E_INUSE && world.left == 0 && world.pauses >= 60 &&
+		    !world.bad_pause);
+		snprintf(what, sizeof(what), "%s: nothing is held meanwhile",
+		    kinds[i].what);
+		CHECK(what, !world.kept && are_free(kinds[i].free));
+		world.release_at = 3;
+		snprintf(what, sizeof(what), "%s, released, is taken over",
+		    kinds[i].what);
+		CHECK(what, write_for(fd, 30, NULL) == E_OK &&
+		    world.pauses == 3 && lock_held());
+		world.release_at = 0;
+		lock_drop(fd);
+	}
+}
+
+static void
+test_holders(int fd)
+{
+	struct why why = { "" };
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "process %ld ", (long)other_pid);
+	ask('x');
+	write_for(fd, 0, &why);
+	CHECK("the holder of an fcntl lock is named",
+	    strstr(why.text, pid) == why.text);
+	world.no_ofd = true;
+	why.text[0] = '\0';
+	write_for(fd, 0, &why);
+	CHECK("also on kernels without OFD locks",
+	    strstr(why.text, pid) == why.text);
+	world.no_ofd = false;
+	ask('d');
+	write_for(fd, 0, &why);
+	CHECK("the holder of a dotlock is named",
+	    strstr(why.text, pid) == why.text &&
+	    strstr(why.text, "dotlock") != NULL);
+	ask('X');
+	write_for(fd, 0, &why);
+	CHECK_STR("the holder of a flock is another program",
+	    str_c(why.text), STR("another program keeps the mailbox locked"));
+	ask('u');
+}
+
+/* Tries to lock with stderr to a file; how many lines came. */
+static unsigned
+warnings(int fd, unsigned times)
+{
+	FILE *log = tmpfile();
+	int c, was = dup(STDERR_FILENO);
+	unsigned lines = 0;
+
+	dup2(fileno(log), STDERR_FILENO);
+	log_open(LOG_TO_STDERR);
+	while (times-- > 0) {
+		write_for(fd, 0, NULL);
+		lock_drop(fd);
+	}
+	log_open(LOG_TO_NONE);
+	dup2(was, STDERR_FILENO);
+	close(was);
+	rewind(log);
+	while ((c = getc(log)) != EOF)
+		lines += c == '\n';
+	fclose(log);
+	return lines;
+}
+
+static void
+test_options(int fd)
+{
+	struct why why = { "" };
+
+	CHECK("with --dotlock=no none is made", lock_write(fd, path,
+	    DOTLOCK_NO, 0, NULL) == E_OK && access(dotlock, F_OK) == -1);
+	CHECK("but the other locks are taken", ask('x') == 'n' &&
+	    ask('X') == 'n');
+	lock_drop(fd);
+	ask('d');
+	CHECK("and none is respected", lock_write(fd, path, DOTLOCK_NO, 0,
+	    NULL) == E_OK);
+	lock_drop(fd);
+	CHECK("another's is not removed with ours", access(dotlock, F_OK) ==
+	    0);
+	ask('u');
+
+	CHECK("all is quiet where dotlocks can be made", warnings(fd, 3) ==
+	    0);
+	world.no_dotlock = true;
+	CHECK("where they can not the log says so once",
+	    warnings(fd, 3) == 1);
+	CHECK("--dotlock=try goes on without one", write_for(fd, 0, NULL) ==
+	    E_OK && ask('x') == 'n' && ask('X') == 'n');
+	lock_drop(fd);
+	CHECK("--dotlock=require does not", lock_write(fd, path,
+	    DOTLOCK_REQUIRE, 30, &why) == E_PERM && !lock_held());
+	CHECK("and says why", strstr(why.text, strerror(EACCES)) != NULL);
+	CHECK("nothing is kept then", ask('x') == 'y' && ask('X') == 'y');
+	ask('d');
+	CHECK("another's dotlock is respected all the same",
+	    write_for(fd, 0, NULL) == E_INUSE);
+	ask('u');
+	world.no_dotlock = false;
+	CHECK("--dotlock=require makes one where it can", lock_write(fd, path,
+	    DOTLOCK_REQUIRE, 0, NULL) == E_OK && access(dotlock, F_OK) == 0);
+	lock_drop(fd);
+}
+
+/* Locks the mailbox when its name is not that of the file any more. */
+static bool
+is_gone(int fd)
+{
+	struct why why = { "" };
+
+	return write_for(fd, 30, &why) == E_GONE && world.pauses == 0 &&
+	    why.text[0] != '\0' && !lock_held() &&
+	    access(dotlock, F_OK) == -1 && ask('x') == 'y' &&
+	    ask('X') == 'y' && ask('u') == 'y';
+}
+
+static void
+test_replaced(int fd)
+{
+	int pair[2];
+
+	if (link(path, second_name) == -1)
+		return;
+	CHECK("a mailbox with a second name is not locked", is_gone(fd));
+	unlink(path);
+	CHECK("nor one that was removed", is_gone(fd));
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	CHECK("nor one that was replaced", is_gone(fd));
+	unlink(path);
+	if (symlink(second_name, path) == 0)
+		CHECK("nor one that is a link now", is_gone(fd));
+	rename(second_name, path);
+	CHECK("but with its own name back it is",
+	    write_for(fd, 0, NULL) == E_OK);
+	lock_drop(fd);
+	if (pipe(pair) == 0)
+		CHECK("what is no file is not locked to write",
+		    write_for(pair[1], 0, NULL) != E_OK && !lock_held());
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static time_t
+dotlock_time(void)
+{
+	struct stat st;
+
+	return stat(dotlock, &st) == 0 ? st.st_mtime : -1;
+}
+
+static void
+test_touch(int fd)
+{
+	struct timespec past[2] = { { 1000, 0 }, { 1000, 0 } };
+
+	lock_touch();
+	CHECK("with nothing held there is nothing to touch",
+	    access(dotlock, F_OK) == -1);
+	write_for(fd, 0, NULL);
+	utimensat(AT_FDCWD, dotlock, past, 0);
+	world.ns += 9999000000;
+	lock_touch();
+	CHECK("a dotlock younger than 10 s is left", dotlock_time() == 1000);
+	world.ns += 1000000;
+	lock_touch();
+	CHECK("one of 10 s is made young", dotlock_time() > 1000);
+	utimensat(AT_FDCWD, dotlock, past, 0);
+	world.ns += 9999000000;
+	lock_touch();
+	CHECK("the next 10 s count from then", dotlock_time() == 1000);
+	lock_drop(fd);
+	CHECK("and it is given back", access(dotlock, F_OK) == -1);
+	lock_read(fd, 0, NULL);
+	world.ns += 20000000000;
+	lock_touch();
+	CHECK("a reader has none to touch", access(dotlock, F_OK) == -1);
+	lock_drop(fd);
+}
+
+static void
+test_write_kernels(int fd)
+{
+	int read_only = open(path, O_RDONLY);
+
+	CHECK("a descriptor that can not write is no lock, but an error",
+	    write_for(read_only, 30, NULL) == E_IO && world.pauses == 0 &&
+	    !lock_held());
+	close(read_only);
+	world.no_ofd = true;
+	CHECK("without OFD locks a POSIX lock is taken to write",
+	    write_for(fd, 0, NULL) == E_OK && ask('s') == 'n');
+	lock_drop(fd);
+	CHECK("and given back", ask('x') == 'y');
+	ask('u');
+	world.no_ofd = false;
+	world.nfs = true;
+	ask('S');
+	CHECK("on NFS no flock is taken to write",
+	    write_for(fd, 0, NULL) == E_OK && ask('s') == 'n');
+	lock_drop(fd);
+	world.nfs = false;
+	ask('u');
+}
+
+/* A process that holds everything is killed. */
+static void
+test_killed(int fd)
+{
+	char c = '?';
+	int pair[2], own;
+	pid_t pid;
+
+	if (pipe(pair) == -1)
+		return;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		own = open(path, O_RDWR);
+		c = write_for(own, 0, NULL) == E_OK ? 'y' : 'n';
+		if (write(pair[1], &c, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	if (read(pair[0], &c, 1) != 1)
+		c = '?';
+	CHECK("a process that holds everything keeps us out", c == 'y' &&
+	    write_for(fd, 0, NULL) == E_INUSE);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK("killed, it leaves its dotlock", access(dotlock, F_OK) == 0);
+	CHECK("and that stops us for no moment",
+	    write_for(fd, 0, NULL) == E_OK && world.pauses == 0);
+	lock_drop(fd);
+	CHECK("then it is gone", access(dotlock, F_OK) == -1);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 int
 main(void)
 {
-	int fd = mkstemp(path);
+	int fd;
 
+	if (mkdtemp(dir) == NULL)
+		return 99;
+	snprintf(path, sizeof(path), "%s/mbox", dir);
+	snprintf(dotlock, sizeof(dotlock), "%s.lock", path);
+	snprintf(second_name, sizeof(second_name), "%s/second", dir);
+	fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
 	if (fd == -1 || write(fd, "From\n", 5) != 5)
 		return 99;
+	world.free = "";
 	other_run();
 	test_alone(fd);
 	test_refused(fd);
 	test_waiting(fd);
 	test_kernels(fd);
 	test_misuse(fd);
+	test_write(fd);
+	test_write_waits(fd);
+	test_holders(fd);
+	test_options(fd);
+	test_replaced(fd);
+	test_touch(fd);
+	test_write_kernels(fd);
+	test_killed(fd);
 	close(other);
 	wait(NULL);
 	close(fd);
 	unlink(path);
+	rmdir(dir);
 	return unit_end();
 }
