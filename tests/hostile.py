@@ -85,6 +85,8 @@ class World:
         for path in (self.plain, self.hard):
             os.chmod(path, 0o755)
         self.measured = not sanitised(self.plain)
+        if not self.measured:
+            print("# a sanitised program's memory is not measured")
 
     def __enter__(self):
         return self

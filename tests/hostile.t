@@ -367,7 +367,8 @@ def test_literal_sizes(tap, world):
                       len(cases), ", in little memory" if how else ""),
                   play(world, cases, SELECT, **how))
     cases = [Case(p.decode(), spoken(p, b"{%s+}\r\nx" % size), "", bye=True,
-                  code=b"* BYE [TOOBIG]") for p in POSITIONS + REFUSED_POSITIONS
+                  code=b"* BYE [TOOBIG]")
+             for p in POSITIONS + REFUSED_POSITIONS
              for size in (TOO_BIG if p == POSITIONS[0] else TOO_BIG[1::5])]
     tap.point("CVE-2003-0297: %d LITERAL+ that nobody would read to the end "
               "end the connection" % len(cases), play(world, cases, SELECT))
@@ -381,8 +382,9 @@ def test_smuggled(tap, world):
     more = b"{%d+}\r\n%s" % (len(octets), octets)
     heads = [p.split(b"@")[0] for p in POSITIONS + REFUSED_POSITIONS]
     heads += [head + wrong for head in heads
-              for wrong in (b"\0 ", b"\r ", b'"', b'"\\', b"((", b"x ", b"{3} ",
-                            b"{3+} ", b"{", b"\xe9 ", b"a" * LINE_MOST)]
+              for wrong in (b"\0 ", b"\r ", b'"', b'"\\', b"((", b"x ",
+                            b"{3} ", b"{3+} ", b"{", b"\xe9 ",
+                            b"a" * LINE_MOST)]
     heads += [b"", b" ", b"FETCH 1 BODY[", b"FETCH 9999 (UID) ", b"UID NOOP "]
     cases = [Case("smuggled", b"cc " + head + more * n + tail + b"\r\n",
                   "NO BAD OK") for head in heads for n in (1, 3)

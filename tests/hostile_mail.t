@@ -204,7 +204,8 @@ def injections(n):
 
 
 def forgeries(n):
-    """Metadata that a sender made up (security: UIDs, hidden mail)."""
+    """Metadata that a sender made up. That it is believed no further than
+    it can be trusted is shown by the tests of the mailbox."""
     return b"".join(message(b"X-Field: x\n" + field) for field in (
         b"X-UID: 4294967290", b"X-UID: 4294967296", b"X-UID: 0",
         b"X-UID: -1", b"X-IMAPbase: 4294967295 4294967295",

@@ -164,10 +164,14 @@ def test_strange_inbox(tap, world):
     bad = []
     for name in ("fifo", "fifolink", "socket", "device", "null", "zero",
                  "dir", "loop", "locked"):
+        if not os.path.lexists(world.path(name)):
+            continue    # only root makes devices
         cases = [Case(name, b"cc %s\r\n" % line, "NO") for line in (
             b"SELECT INBOX", b"EXAMINE inbox", b"STATUS INBOX (MESSAGES)")]
         cases.append(Case(name, b'cc LIST "" *\r\n', "OK"))
         bad += play(world, cases, mail=world.path(name))
+        if bad:
+            break       # each could cost a WATCHDOG
     tap.point("INBOX that is a FIFO, a device, a directory: NO at once", bad)
 
 
