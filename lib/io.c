@@ -7,8 +7,10 @@
 #include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,6 +26,29 @@ now(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/*
+ * A pipe or terminal that blocks would keep us in write(2) for as long as
+ * its reader likes. It may be shared with other programs, whose writes must
+ * not change their ways, so it is opened once more, for us alone. Where
+ * /proc is missing or the open refused, it stays as it was: then only a
+ * signal in the middle of a write ends that.
+ */
+static void
+unblock(int fd, const struct stat *st)
+{
+	char path[64];
+	int own;
+
+	if (!S_ISFIFO(st->st_mode) && !S_ISCHR(st->st_mode))
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		return;
+	dup2(own, fd);
+	close(own);
+}
+
 void
 io_init(struct io *io, int rfd, int wfd, const volatile sig_atomic_t *stop)
 {
@@ -34,7 +59,10 @@ io_init(struct io *io, int rfd, int wfd, const volatile sig_atomic_t *stop)
 	io->wfd = wfd;
 	io->stop = stop;
 	io->in_file = fstat(rfd, &st) == 0 && S_ISREG(st.st_mode);
-	io->out_socket = fstat(wfd, &st) == 0 && S_ISSOCK(st.st_mode);
+	if (fstat(wfd, &st) == 0) {
+		io->out_socket = S_ISSOCK(st.st_mode);
+		unblock(wfd, &st);
+	}
 }
 
 void
@@ -162,10 +190,7 @@ io_ready(struct io *io)
 	    (!io->ended && poll(&pfd, 1, 0) > 0);
 }
 
-/*
- * One write that can not block for ever: to a socket without waiting, to
- * anything else plainly, since a signal ends that.
- */
+/* One write that does not wait for the reader (see unblock). */
 static ssize_t
 write_some(struct io *io, const char *p, size_t n)
 {
@@ -186,6 +211,9 @@ put(struct io *io, const char *p, size_t n)
 		if (done >= 0) {
 			p += done;
 			n -= (size_t)done;
+			/* Cut short by the signal, or by a full pipe. */
+			if (n > 0 && io->stop != NULL && *io->stop)
+				io->gone = true;
 			continue;
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)

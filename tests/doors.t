@@ -37,7 +37,7 @@ DOORS = [
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
     # fs.c makes our own files, imapd.c opens /dev/null.
     ('opening files',
-     'mbox.c dotlock.c folder.c folder_list.c lib/fs.c imapd.c',
+     'mbox.c dotlock.c folder.c folder_list.c lib/fs.c lib/io.c imapd.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
