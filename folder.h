@@ -9,8 +9,10 @@
 #define FOLDER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <limits.h>
 
+#include "lock.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -69,5 +71,63 @@ enum err	folder_list(const struct folders *f, struct pool *pool,
 enum err	folder_lsub(const struct folders *f, struct pool *pool,
 		    struct str reference, struct str pattern,
 		    folder_show *show, void *ctx, struct why *why);
+
+/* What a change answers besides enum err. */
+enum folder_no {
+	FOLDER_EXISTS = -100,	/* the new name is taken */
+	FOLDER_CHILDREN = -101,	/* other names or files lie below it */
+	FOLDER_INBOX = -102,	/* INBOX is not renamed, but emptied into the
+				 * new mailbox: by the caller */
+};
+
+/*
+ * These change the tree: E_OK, or an enum err or folder_no with why; then
+ * everything is as it was. What they did is on the disk when they return
+ * (if a directory can not be synced behind it, the log says so), and a kill
+ * at any moment leaves the old state or the new one, at worst with empty
+ * directories on the way to a new name.
+ *
+ * A new mailbox holds UW's pseudo message and nothing else; host is our
+ * name in it. A name that ends in "/" makes a directory.
+ */
+int		folder_create(const struct folders *f, struct str name,
+		    const char *host, struct why *why);
+/*
+ * Removes a mailbox, or a directory that is empty. Of a symbolic link or a
+ * file with several names only this name goes.
+ */
+int		folder_delete(const struct folders *f, struct str name,
+		    enum lock_dotlock dot, struct why *why);
+/*
+ * Renames a mailbox, or a directory with all in it if that is a mailbox, or
+ * nothing at all. Symbolic links are refused.
+ */
+int		folder_rename(const struct folders *f, struct str from,
+		    struct str to, enum lock_dotlock dot, struct why *why);
+
+/*
+ * A UIDVALIDITY that no mailbox of this user has had: the time, or more if
+ * the last one was as high, and at_least that (as long as that is below
+ * 2^31). It is kept in ~/.imapd before it is used; where that directory can
+ * not be made the time must do, and the log says so.
+ */
+enum err	folder_uidvalidity(const struct folders *f, uint32_t at_least,
+		    uint32_t *out, struct why *why);
+/*
+ * Only one session at a time changes our small files. The descriptor whose
+ * closing gives the right back, or -1 with errno. Taken last, when other
+ * locks are held, and for no longer than one such file takes to be written.
+ */
+int		folder_state_lock(const struct folders *f);
+
+/*
+ * ~/.mailboxlist with one name more, or without one. The mailbox need not
+ * exist. E_OK where nothing is to be added, E_NOENT where the name is not
+ * in the list, E_NAME for what no mailbox can be called.
+ */
+enum err	folder_subscribe(const struct folders *f, struct str name,
+		    struct why *why);
+enum err	folder_unsubscribe(const struct folders *f, struct str name,
+		    struct why *why);
 
 #endif

@@ -62,6 +62,12 @@ COMMAND(cmd_close);
 COMMAND(cmd_check);
 COMMAND(cmd_list);
 COMMAND(cmd_lsub);
+/* cmd_folder_change.c */
+COMMAND(cmd_create);
+COMMAND(cmd_delete);
+COMMAND(cmd_rename);
+COMMAND(cmd_subscribe);
+COMMAND(cmd_unsubscribe);
 /* cmd_message.c */
 COMMAND(cmd_fetch);
 COMMAND(cmd_search);

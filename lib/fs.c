@@ -110,3 +110,277 @@ fs_unmap(char *p, size_t n)
 {
 	munmap(p, n);
 }
+
+int
+fs_pwrite(int fd, const char *p, size_t n, int64_t at)
+{
+	ssize_t r;
+
+	while (n > 0) {
+		r = pwrite(fd, p, n, at);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			if (r == 0)
+				errno = ENOSPC;
+			return -1;
+		}
+		p += r;
+		at += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+int
+fs_sync(int fd)
+{
+	int r;
+
+	while ((r = fdatasync(fd)) != 0 && errno == EINTR)
+		continue;
+	return r;
+}
+
+int
+fs_truncate(int fd, int64_t size)
+{
+	int r;
+
+	while ((r = ftruncate(fd, size)) != 0 && errno == EINTR)
+		continue;
+	return r;
+}
+
+int
+fs_reserve(int fd, int64_t size)
+{
+	int e;
+
+	while ((e = posix_fallocate(fd, 0, size)) == EINTR)
+		continue;
+	errno = e;
+	return e == 0 ? 0 : -1;
+}
+
+static int
+path_in(char *path, size_t room, const char *dir, const char *name)
+{
+	int n = snprintf(path, room, "%s/%s", dir, name);
+
+	if (n >= 0 && (size_t)n < room)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+/* A name that was just made must outlive a power cut. */
+static int
+sync_names(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -1;
+	r = fsync(fd);
+	close(fd);
+	return r;
+}
+
+/* Nobody but us may have put this file here, or may write to it. */
+static bool
+is_own(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_uid == geteuid() && st.st_nlink == 1 &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+int
+fs_own(const char *dir, const char *name, bool create)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	char path[4096];
+	int fd;
+
+	if (path_in(path, sizeof(path), dir, name) != 0)
+		return -1;
+	fd = open(path, flags);
+	if (fd < 0 && errno == ENOENT && create) {
+		fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+		if (fd < 0 && errno == EEXIST)
+			fd = open(path, flags);
+		else if (fd >= 0 && sync_names(dir) != 0)
+			goto fail;
+	}
+	if (fd < 0 || is_own(fd))
+		return fd;
+	errno = EPERM;
+fail:
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+int
+fs_rename_own(const char *dir, const char *from, const char *to)
+{
+	char old[4096], new[4096];
+
+	if (path_in(old, sizeof(old), dir, from) != 0 ||
+	    path_in(new, sizeof(new), dir, to) != 0 ||
+	    rename(old, new) != 0)
+		return -1;
+	return sync_names(dir);
+}
+
+int
+fs_sync_dir(int fd)
+{
+	/* Some file systems have no fsync for directories; there is then
+	 * nothing that could be done. */
+	return fsync(fd) == 0 || errno == EINVAL ? 0 : -1;
+}
+
+int
+fs_own_dir(const char *dir)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return -1;
+	if (lstat(dir, &st) != 0)
+		return -1;
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
+int
+fs_read(const char *dir, const char *name, struct buf *out)
+{
+	char path[4096], *to;
+	struct stat st;
+	int fd, r = -1;
+
+	if (path_in(path, sizeof(path), dir, name) != 0)
+		return -1;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW |
+	    O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		errno = EPERM;
+	else if ((to = buf_grow(out, (size_t)st.st_size)) == NULL)
+		errno = EFBIG;
+	else if ((r = fs_pread(fd, to, (size_t)st.st_size, 0)) == 0)
+		out->n += (size_t)st.st_size;
+	close(fd);
+	return r;
+}
+
+/* Writes, and waits until the disk has it. */
+static int
+fill(int fd, struct str bytes)
+{
+	return fs_pwrite(fd, bytes.p, bytes.n, 0) == 0 ? fs_sync(fd) : -1;
+}
+
+/* Removes what a failure would leave behind; errno stays. */
+static void
+take_back(int dir, const char *name)
+{
+	int e = errno;
+
+	unlinkat(dir, name, 0);
+	errno = e;
+}
+
+int
+fs_replace(const char *dir, const char *name, struct str bytes)
+{
+	char temp[256], path[4096];
+	int fd, r, n = snprintf(temp, sizeof(temp), "%s.new", name);
+
+	if (n < 0 || (size_t)n >= sizeof(temp)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (path_in(path, sizeof(path), dir, temp) != 0)
+		return -1;
+	/* A process that was killed may have left one. */
+	if (unlink(path) != 0 && errno != ENOENT)
+		return -1;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
+	if (fd < 0)
+		return -1;
+	r = fill(fd, bytes);
+	if (close(fd) != 0)
+		r = -1;
+	if (r == 0)
+		r = fs_rename_own(dir, temp, name);
+	if (r != 0)
+		take_back(AT_FDCWD, path);
+	return r;
+}
+
+/*
+ * Gives the file its name only when all of it is on the disk. EOPNOTSUPP
+ * where that can not be done: on some file systems, and without /proc.
+ */
+static int
+create_whole(int dir, const char *name, struct str bytes)
+{
+	char self[32];
+	int r, fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		if (errno == EISDIR || errno == EINVAL)
+			errno = EOPNOTSUPP;
+		return -1;
+	}
+	r = fill(fd, bytes);
+	if (r == 0) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		r = linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW);
+		if (r != 0 && errno != EEXIST)
+			errno = EOPNOTSUPP;
+	}
+	close(fd);
+	return r;
+}
+
+/* A process that is killed in here leaves an empty file. */
+static int
+create_named(int dir, const char *name, struct str bytes)
+{
+	int r, fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -1;
+	r = fill(fd, bytes);
+	if (close(fd) != 0)
+		r = -1;
+	if (r != 0)
+		take_back(dir, name);
+	return r;
+}
+
+int
+fs_create(int dir, const char *name, struct str bytes)
+{
+	int r = create_whole(dir, name, bytes);
+
+	if (r != 0 && errno == EOPNOTSUPP)
+		r = create_named(dir, name, bytes);
+	if (r == 0 && (r = fs_sync_dir(dir)) != 0)
+		take_back(dir, name);
+	return r;
+}

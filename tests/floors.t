@@ -13,13 +13,16 @@ import tree
 FLOORS = {
     0: 'params str mem buf log io err fs path',
     1: 'set flags hash scan date fromline meta stamp match utf8 codec charset '
-       'rfc822 mime',
+       'rfc822 mime pseudo',
     2: 'lock dotlock mbox mbox_own mbox_scan mbox_match '
        'mbox_text '
-       'folder folder_own folder_name folder_list',
+       'folder folder_own folder_name folder_list folder_change '
+       'folder_subs folder_state '
+       'journal rewrite rewrite_own rewrite_plan rewrite_patch '
+       'rewrite_recover',
     3: 'parse reply command',
     4: 'fetch body search searchtext view',
-    5: 'cmd_any cmd_folder cmd_message session.h',
+    5: 'cmd_any cmd_folder cmd_folder_change cmd_message session.h',
     6: 'session imapd',
 }
 

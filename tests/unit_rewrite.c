@@ -1,0 +1,760 @@
+/*
+ * unit_rewrite.c - what a rewrite leaves in the file, byte for byte, against
+ * a naive program that builds the whole file in memory; and the journal.
+ * With arguments it is the program that crash_rewrite.t kills:
+ *
+ *	unit_rewrite DIR MBOX OP SYNC < items
+ *
+ * OP: compact, expand, all; recover; patch; journal-N (makes a journal with
+ * windows of N bytes). An item is "off len head drop stamped eol uid flags
+ * keywords base", a patch "at text". Exit status 0, or 10 - the error.
+ */
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "unit.h"
+#include "../journal.h"
+#include "../rewrite.h"
+#include "../lib/buf.h"
+#include "../lib/fs.h"
+
+static struct keywords names;
+
+static void
+make_names(void)
+{
+	keyword_add(&names, STR("Important"));
+	keyword_add(&names, STR("$Label1"));
+}
+
+/* ---- the program to be killed */
+
+static uint32_t
+read_items(struct rewrite_item *items, uint32_t room)
+{
+	struct rewrite_item *it;
+	uint32_t n = 0;
+	int drop, stamped, base, eol;
+
+	for (n = 0; n < room; n++) {
+		it = &items[n];
+		memset(it, 0, sizeof(*it));
+		if (scanf("%ld %ld %u %d %d %d %u %u %u %d", &it->off,
+		    &it->len, &it->head, &drop, &stamped, &eol,
+		    &it->stamp.uid, &it->stamp.flags, &it->stamp.keywords,
+		    &base) != 10)
+			break;
+		it->drop = drop;
+		it->stamped = stamped;
+		it->eol = (uint8_t)eol;
+		it->stamp.base = base;
+		it->stamp.uidvalidity = 1000000000;
+		it->stamp.uidlast = 77;
+	}
+	return n;
+}
+
+static enum err
+read_patches(const struct rewrite *r, struct why *why)
+{
+	struct rewrite_patch p[64];
+	char text[64][65];
+	size_t n;
+
+	for (n = 0; n < 64; n++) {
+		if (scanf("%ld %64s", &p[n].at, text[n]) != 2)
+			break;
+		p[n].bytes = (struct str){ text[n], strlen(text[n]) };
+	}
+	return rewrite_patch(r, p, n, why);
+}
+
+/* Journals of this run can not be bigger than this one is: a disk with no
+ * room for more. */
+static enum err
+small_journal(const char *dir, const char *windows)
+{
+	struct journal j;
+	struct why why;
+	enum err e = journal_open(&j, dir, true, &why);
+
+	if (e == E_OK && journal_make(&j, 300, strtoul(windows, NULL, 10)) != 0)
+		e = E_IO;
+	journal_close(&j);
+	return e;
+}
+
+static void
+limit_size(void)
+{
+	const char *limit = getenv("LIMIT");
+	struct rlimit r;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (limit == NULL)
+		return;
+	r.rlim_cur = r.rlim_max = strtoul(limit, NULL, 10);
+	setrlimit(RLIMIT_FSIZE, &r);
+}
+
+static int
+program(char **argv)
+{
+	static struct rewrite_item items[2000];
+	struct rewrite r = {
+		.fd = open(argv[2], O_RDWR), .path = argv[2], .dir = argv[1],
+		.sync = argv[4][0] == '1', .names = &names, .items = items,
+	};
+	const char *op = argv[3];
+	struct why why = { "" };
+	struct stat st;
+	enum err e = E_LIMIT;
+
+	limit_size();
+	if (strncmp(op, "journal-", 8) == 0)
+		e = small_journal(r.dir, op + 8);
+	else if (r.fd < 0 || fstat(r.fd, &st) != 0)
+		e = E_NOENT;
+	else if (strcmp(op, "recover") == 0)
+		e = rewrite_recover(r.dir, r.fd, r.sync, &why);
+	else if (strcmp(op, "patch") == 0)
+		e = read_patches(&r, &why);
+	else {
+		r.n = read_items(items, 2000);
+		r.size = st.st_size;
+		if (strcmp(op, "compact") == 0)
+			e = rewrite_compact(&r, &why);
+		else if (strcmp(op, "expand") == 0)
+			e = rewrite_expand(&r, &why);
+		else
+			e = rewrite_all(&r, &why);
+	}
+	if (e != E_OK)
+		fprintf(stderr, "%s\n", why.text);
+	return e == E_OK ? 0 : 10 - e;
+}
+
+/* ---- the naive program */
+
+static char dir[] = "/tmp/unit_rewrite.XXXXXX";
+static char path[64];
+
+enum { MESSAGES = 8 };
+
+/* What a message's header has at its end. */
+static const char *const blocks[] = {
+	"",
+	"Status: RO\nX-Status: A\n"
+	"X-Keywords: Important                        \nX-UID: 7\n",
+	"Status: O\nContent-Length: 000000000000000000000000000000000012\n"
+	"X-Keywords:                                                       "
+	"                                                                  "
+	"                                                      \nX-UID: 3\n",
+	"X-IMAPbase: 1000000000 0000000077\nStatus: RO\nX-Status: \n"
+	"X-Keywords:\nX-UID: 1\n",
+};
+
+struct world {
+	struct buf file;
+	struct rewrite_item items[MESSAGES];
+	uint32_t n;
+};
+
+static unsigned long seed = 1;
+
+static unsigned
+chance(unsigned n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % n;
+}
+
+/* Text with line ends of a kind: 0 LF, 1 CRLF, 2 now so, now so. */
+static void
+add_text(struct buf *b, const char *text, int kind)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\n' && (kind == 1 || (kind == 2 && chance(2))))
+			buf_addc(b, '\r');
+		buf_addc(b, *text);
+	}
+}
+
+static void
+add_message(struct world *w, const char *block, int kind, bool last)
+{
+	struct rewrite_item *it = &w->items[w->n++];
+	unsigned i, lines = chance(12);
+
+	memset(it, 0, sizeof(*it));
+	it->off = (int64_t)w->file.n;
+	add_text(&w->file, "From a@b Thu Nov 29 22:33:52 2001\n"
+	    "From: a@b\nSubject: x\n", kind);
+	add_text(&w->file, block, kind);
+	add_text(&w->file, "\n", kind);
+	it->head = (uint32_t)((int64_t)w->file.n - it->off);
+	for (i = 0; i < lines; i++)
+		add_text(&w->file, "text of a message, line by line\n", kind);
+	if (!last || chance(3) > 0)
+		add_text(&w->file, "\n", kind);
+	it->len = (int64_t)w->file.n - it->off;
+}
+
+static void
+stamp_item(struct rewrite_item *it, uint32_t uid)
+{
+	it->stamped = true;
+	it->stamp = (struct stamp){
+		.uid = uid, .flags = chance(32), .keywords = chance(4),
+		.base = uid == 1, .uidvalidity = 1000000000, .uidlast = 77,
+		.names = &names,
+	};
+}
+
+/* Which block and which stamps: the patterns of growth. */
+enum { PATTERNS = 8 };
+
+static void
+make_world(struct world *w, uint32_t n, unsigned dropped, int pattern,
+    int kind)
+{
+	static const int block_of[PATTERNS] = { 0, 1, 2, 3, -1, -1, -1, -1 };
+	uint32_t i;
+	int block;
+
+	w->file.max = SIZE_MAX / 2;
+	buf_clear(&w->file);
+	w->n = 0;
+	for (i = 0; i < n; i++) {
+		block = block_of[pattern];
+		if (block < 0)
+			block = (int)chance(4);
+		add_message(w, blocks[block], kind, i == n - 1);
+		w->items[i].drop = dropped & 1u << i;
+		if (pattern < 5 || chance(2))
+			stamp_item(&w->items[i], i + 1);
+		if (pattern == 6 && chance(3) == 0)
+			w->items[i].eol = (uint8_t)chance(3);
+	}
+}
+
+/* Nothing dropped, and stamps for those messages that `stamped` says, if
+ * their headers do not shrink. */
+static void
+only_growing(struct world *w, unsigned stamped)
+{
+	struct rewrite_item *it;
+	struct str header;
+	uint32_t i;
+
+	for (i = 0; i < w->n; i++) {
+		it = &w->items[i];
+		it->drop = it->stamped = false;
+		if (!(stamped & 1u << i))
+			continue;
+		stamp_item(it, i + 1);
+		header = str_sub(buf_str(&w->file), (size_t)it->off,
+		    it->head);
+		header = str_from(header, str_index(header, '\n') + 1);
+		it->stamped = stamp_header_size(header, &it->stamp) >=
+		    header.n;
+	}
+}
+
+static void
+new_image(const struct world *w, const struct rewrite_item *it,
+    struct buf *out)
+{
+	struct str old = str_sub(buf_str(&w->file), (size_t)it->off,
+	    (size_t)it->len);
+	size_t from = str_index(old, '\n') + 1, i;
+
+	if (it->stamped) {
+		buf_add(out, str_sub(old, 0, from));
+		stamp_header(str_sub(old, from, it->head - from), &it->stamp,
+		    out);
+		buf_add(out, str_from(old, it->head));
+	} else
+		buf_add(out, old);
+	for (i = 0; i < it->eol; i++)
+		buf_addc(out, '\n');
+}
+
+static void
+naive(const struct world *w, struct buf *out)
+{
+	uint32_t i;
+
+	out->max = SIZE_MAX / 2;
+	buf_clear(out);
+	for (i = 0; i < w->n; i++)
+		if (!w->items[i].drop)
+			new_image(w, &w->items[i], out);
+}
+
+static void
+put_file(struct str s)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0 || fs_pwrite(fd, s.p, s.n, 0) != 0)
+		exit(99);
+	close(fd);
+}
+
+static void
+get_file(struct buf *b)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY);
+
+	b->max = SIZE_MAX / 2;
+	buf_clear(b);
+	if (fd < 0 || fstat(fd, &st) != 0 || fs_pread(fd,
+	    buf_grow(b, (size_t)st.st_size), (size_t)st.st_size, 0) != 0)
+		exit(99);
+	b->n = (size_t)st.st_size;
+	close(fd);
+}
+
+/* Equal, but for blanks before an empty line that make a message begin
+ * elsewhere than at the old end. */
+static bool
+equal_but_pad(struct str got, struct str want)
+{
+	size_t i = 0, pad = got.n - want.n, at;
+
+	if (str_eq(got, want))
+		return true;
+	if (got.n < want.n || pad > 16)
+		return false;
+	while (i < want.n && got.p[i] == want.p[i])
+		i++;
+	for (at = i; at < i + pad; at++)
+		if (got.p[at] != ' ')
+			return false;
+	return memcmp(got.p + i + pad, want.p + i, want.n - i) == 0;
+}
+
+/* Do the items say where the messages are, and what is left to do? */
+static bool
+items_true(const struct rewrite *r, struct str file)
+{
+	int64_t at = r->n > 0 ? r->items[0].off : 0;
+	uint32_t i;
+
+	for (i = 0; i < r->n; i++) {
+		if (r->items[i].off != at || r->items[i].stamped ||
+		    r->items[i].eol > 0 || !str_starts(str_from(file,
+		    (size_t)at), STR("From a@b Thu")))
+			return false;
+		at += r->items[i].len;
+	}
+	return at == (int64_t)file.n;
+}
+
+static struct rewrite
+rewrite_of(struct world *w, int fd)
+{
+	return (struct rewrite){
+		.fd = fd, .path = path, .dir = dir, .names = &names,
+		.items = w->items, .n = w->n, .size = (int64_t)w->file.n,
+	};
+}
+
+/* One mailbox; how many things were wrong. */
+static unsigned
+one(struct world *w, bool expand)
+{
+	struct buf want = BUF_MAX(SIZE_MAX / 2), got = BUF_MAX(SIZE_MAX / 2);
+	struct rewrite r;
+	struct why why = { "" };
+	unsigned bad = 0;
+	enum err e;
+
+	naive(w, &want);
+	put_file(buf_str(&w->file));
+	r = rewrite_of(w, open(path, O_RDWR));
+	e = expand ? rewrite_expand(&r, &why) : rewrite_all(&r, &why);
+	close(r.fd);
+	get_file(&got);
+	if (e != E_OK || !equal_but_pad(buf_str(&got), buf_str(&want)) ||
+	    !items_true(&r, buf_str(&got))) {
+		bad = 1;
+		printf("# %d %s\n", e, why.text);
+	}
+	/* What moves changes the size, and nothing begins at the old end. */
+	if (got.n > w->file.n && str_starts(str_from(buf_str(&got),
+	    w->file.n), STR("From ")))
+		bad++;
+	buf_free(&want);
+	buf_free(&got);
+	return bad;
+}
+
+static void
+every_subset(const char *what, size_t window, bool expand)
+{
+	struct world w = { 0 };
+	char text[128];
+	unsigned n, dropped, bad = 0, tried = 0;
+	int pattern, kind;
+	struct journal j;
+
+	if (journal_open(&j, dir, false, NULL) != E_OK ||
+	    journal_make(&j, 2000, window) != 0)
+		exit(99);
+	journal_close(&j);
+	for (kind = 0; kind < 3; kind++)
+		for (pattern = 0; pattern < PATTERNS; pattern++)
+			for (n = 1; n < MESSAGES; n++)
+				for (dropped = 0; dropped < 1u << n;
+				    dropped++, tried++) {
+					make_world(&w, n, dropped, pattern,
+					    kind);
+					if (expand)
+						only_growing(&w, dropped);
+					bad += one(&w, expand);
+				}
+	snprintf(text, sizeof(text), "%s (%u mailboxes)", what, tried);
+	CHECK(text, bad == 0);
+	buf_free(&w.file);
+}
+
+/* ---- single things */
+
+static int tail_left;
+
+/* A program without locks, between two windows. */
+static void
+deliver(void)
+{
+	static const char mail[] =
+	    "From late@x Thu Nov 29 22:33:53 2001\n\nlate\n\n";
+	int fd;
+
+	if (tail_left-- <= 0)
+		return;
+	fd = open(path, O_WRONLY | O_APPEND);
+	if (write(fd, mail, sizeof(mail) - 1) < 0)
+		exit(99);
+	close(fd);
+}
+
+static void
+carried(void)
+{
+	struct world w = { 0 };
+	struct buf want = BUF_MAX(SIZE_MAX / 2), got = BUF_MAX(SIZE_MAX / 2);
+	struct rewrite r;
+	unsigned n, bad = 0, came = 0;
+	int i;
+
+	for (n = 0; n < 100; n++) {
+		make_world(&w, 7, 1 + chance(126), 7, 0);
+		for (i = 0; i < 7; i++)
+			w.items[i].stamped = false;
+		naive(&w, &want);
+		put_file(buf_str(&w.file));
+		r = rewrite_of(&w, open(path, O_RDWR));
+		r.tick = deliver;
+		tail_left = 3;
+		bad += rewrite_compact(&r, NULL) != E_OK;
+		bad += r.size != (int64_t)want.n;
+		for (i = tail_left < 0 ? 0 : tail_left; i < 3; i++, came++)
+			buf_add(&want, STR("From late@x Thu Nov 29 22:33:53 "
+			    "2001\n\nlate\n\n"));
+		close(r.fd);
+		get_file(&got);
+		bad += got.n != want.n || memcmp(got.p, want.p, want.n) != 0;
+	}
+	CHECK("mail that arrives meanwhile is carried along",
+	    bad == 0 && came > 100);
+	buf_free(&w.file);
+	buf_free(&want);
+	buf_free(&got);
+}
+
+static void
+flip(const char *name, int64_t at)
+{
+	char file[128], byte;
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/%s", dir, name);
+	fd = open(file, O_RDWR);
+	if (fs_pread(fd, &byte, 1, at) != 0)
+		exit(99);
+	byte ^= 1;
+	if (fs_pwrite(fd, &byte, 1, at) != 0)
+		exit(99);
+	close(fd);
+}
+
+/* A hot journal for a file: a plan that nobody has begun. */
+static void
+leave_plan(const struct stat *st, int64_t size)
+{
+	struct journal j;
+	static struct plan plan;
+	struct entry entry = { .len = size };
+
+	if (journal_open(&j, dir, false, NULL) != E_OK)
+		exit(99);
+	journal_plan(&j, &plan, true);
+	memset(&plan, 0, sizeof(plan));
+	plan.kind = PLAN_COMPACT;
+	plan.dev = (uint64_t)st->st_dev;
+	plan.ino = (uint64_t)st->st_ino;
+	plan.size = size;
+	memcpy(plan.path, path, sizeof(path));
+	journal_start(&j);
+	journal_add(&j, &entry);
+	if (journal_commit(&j, &plan) != 0)
+		exit(99);
+	journal_close(&j);
+}
+
+static void
+hot(void)
+{
+	struct world w = { 0 };
+	struct rewrite_pending pending;
+	struct rewrite_patch patch = { 1, STR("r") };
+	struct rewrite r;
+	struct stat st, other;
+	struct why why = { "" };
+	int fd;
+
+	make_world(&w, 3, 1, 0, 0);
+	put_file(buf_str(&w.file));
+	fd = open(path, O_RDWR);
+	fstat(fd, &st);
+	other = st;
+	other.st_ino++;
+	CHECK("a finished rewrite leaves no plan",
+	    !rewrite_hot(dir, st.st_dev, st.st_ino) &&
+	    rewrite_pending(dir, &pending) == E_NOENT);
+
+	leave_plan(&st, (int64_t)w.file.n);
+	r = rewrite_of(&w, fd);
+	CHECK("a plan makes the journal hot for its file alone",
+	    rewrite_hot(dir, st.st_dev, st.st_ino) &&
+	    !rewrite_hot(dir, other.st_dev, other.st_ino));
+	CHECK("what is hot is neither rewritten nor patched",
+	    rewrite_compact(&r, &why) == E_IO &&
+	    rewrite_patch(&r, &patch, 1, &why) == E_IO);
+	CHECK("recovery of a plan not begun drops it",
+	    rewrite_recover(dir, fd, false, &why) == E_OK &&
+	    !rewrite_hot(dir, st.st_dev, st.st_ino));
+
+	leave_plan(&st, (int64_t)w.file.n);
+	/* The head of plan 0 is at 12288, its entries are 8192 behind. */
+	flip("journal", 12288 + 8192 + 3);
+	CHECK("a plan that is not whole counts for nothing",
+	    rewrite_recover(dir, fd, false, &why) == E_OK &&
+	    !rewrite_hot(dir, st.st_dev, st.st_ino) &&
+	    rewrite_compact(&r, &why) == E_OK);
+	leave_plan(&st, (int64_t)w.file.n);
+	flip("journal", 12288 + 40);
+	CHECK("nor does one with a wrong head",
+	    !rewrite_hot(dir, st.st_dev, st.st_ino));
+
+	leave_plan(&other, (int64_t)w.file.n);
+	CHECK("a journal hot for another mailbox says which",
+	    rewrite_compact(&r, &why) == E_INUSE &&
+	    rewrite_pending(dir, &pending) == E_OK &&
+	    pending.ino == other.st_ino && strcmp(pending.path, path) == 0);
+	CHECK("recovery here does not touch it",
+	    rewrite_recover(dir, fd, false, &why) == E_OK &&
+	    rewrite_pending(dir, &pending) == E_OK);
+	CHECK("it can be put aside",
+	    rewrite_abandon(dir, &why) == E_OK &&
+	    rewrite_pending(dir, &pending) == E_NOENT &&
+	    rewrite_compact(&r, &why) == E_OK);
+	close(fd);
+	buf_free(&w.file);
+}
+
+static void
+patches(void)
+{
+	struct buf got = BUF_MAX(SIZE_MAX / 2);
+	char text[3000], want[3000];
+	struct rewrite_patch p[40];
+	struct rewrite r = { .path = path, .dir = dir, .names = &names };
+	unsigned round, i, bad = 0;
+	int64_t at;
+
+	for (round = 0; round < 200; round++) {
+		memset(text, 'a', sizeof(text));
+		memcpy(want, text, sizeof(want));
+		put_file((struct str){ text, sizeof(text) });
+		for (i = 0, at = chance(99); i < 40 && at < 2900; i++) {
+			p[i].at = at;
+			p[i].bytes = (struct str){ "RO    X-Status: AF  ",
+			    chance(21) };
+			memcpy(want + at, p[i].bytes.p, p[i].bytes.n);
+			at += 20 + chance(99);
+		}
+		r.fd = open(path, O_RDWR);
+		r.dir = round % 3 ? dir : NULL;
+		if (rewrite_patch(&r, p, i, NULL) != E_OK)
+			bad++;
+		close(r.fd);
+		get_file(&got);
+		if (got.n != sizeof(want) ||
+		    memcmp(got.p, want, sizeof(want)) != 0)
+			bad++;
+	}
+	CHECK("patches change their bytes and no other", bad == 0);
+	r.fd = open(path, O_RDWR);
+	p[0].at = 2990;
+	p[0].bytes = STR("0123456789x");
+	CHECK("a patch never makes the file longer",
+	    rewrite_patch(&r, p, 1, NULL) == E_GONE);
+	close(r.fd);
+	buf_free(&got);
+}
+
+static void
+no_journal(void)
+{
+	struct world w = { 0 };
+	struct rewrite r;
+	struct why why = { "" };
+	struct stat st;
+	char file[128];
+
+	make_world(&w, 3, 2, 7, 0);
+	put_file(buf_str(&w.file));
+	r = rewrite_of(&w, open(path, O_RDWR));
+	r.dir = NULL;
+	CHECK("without a journal nothing moves",
+	    rewrite_compact(&r, &why) == E_PERM && fstat(r.fd, &st) == 0 &&
+	    st.st_size == (int64_t)w.file.n);
+	w.items[2].drop = true;
+	CHECK("but the last messages can go",
+	    rewrite_compact(&r, &why) == E_OK && fstat(r.fd, &st) == 0 &&
+	    st.st_size == w.items[0].len && r.n == 1 &&
+	    r.size == st.st_size);
+	close(r.fd);
+
+	make_world(&w, 3, 1, 7, 0);
+	put_file(buf_str(&w.file));
+	r = rewrite_of(&w, open(path, O_RDWR));
+	snprintf(file, sizeof(file), "%s/journal", dir);
+	unlink(file);
+	CHECK("a symbolic link is no journal",
+	    symlink(path, file) == 0 && rewrite_compact(&r, &why) == E_PERM);
+	unlink(file);
+	CHECK("nor is a file with a second name",
+	    link(path, file) == 0 && rewrite_compact(&r, &why) == E_PERM);
+	unlink(file);
+	CHECK("nor a directory",
+	    mkdir(file, 0700) == 0 && rewrite_compact(&r, &why) == E_PERM);
+	rmdir(file);
+	CHECK("the journal is made with the room that it will need",
+	    rewrite_compact(&r, &why) == E_OK && stat(file, &st) == 0 &&
+	    (st.st_mode & 0777) == 0600 && st.st_size > 17000000 &&
+	    st.st_size < 20000000 && st.st_blocks >= st.st_size / 512);
+	close(r.fd);
+	buf_free(&w.file);
+}
+
+static void
+changed(void)
+{
+	struct world w = { 0 };
+	struct rewrite r;
+	struct why why = { "" };
+	struct stat st;
+
+	make_world(&w, 3, 0, 0, 0);
+	put_file(buf_str(&w.file));
+	tail_left = 1;
+	deliver();
+	r = rewrite_of(&w, open(path, O_RDWR));
+	CHECK("an expansion of a file that has grown does nothing",
+	    rewrite_expand(&r, &why) == E_GONE && fstat(r.fd, &st) == 0 &&
+	    st.st_size == (int64_t)w.file.n + 44 &&
+	    !rewrite_hot(dir, st.st_dev, st.st_ino));
+	close(r.fd);
+	CHECK("50,000 messages take less than 5 MB",
+	    50000 * (sizeof(struct rewrite_item) + sizeof(uint32_t)) <
+	    5000000);
+	buf_free(&w.file);
+}
+
+/* A message bigger than any window, with room for a bigger journal. */
+static void
+big(void)
+{
+	struct world w = { 0 };
+	struct buf want = BUF_MAX(SIZE_MAX / 2), got = BUF_MAX(SIZE_MAX / 2);
+	struct rewrite r;
+	struct why why = { "" };
+	size_t i;
+	char file[128];
+	struct stat st;
+
+	make_world(&w, 2, 1, 4, 0);
+	for (i = 0; i < 300000; i++)
+		buf_add(&w.file, STR("a line of a very big message\n"));
+	w.items[1].len = (int64_t)w.file.n - w.items[1].off;
+	naive(&w, &want);
+	put_file(buf_str(&w.file));
+	r = rewrite_of(&w, open(path, O_RDWR));
+	CHECK("a message bigger than a window is moved",
+	    rewrite_all(&r, &why) == E_OK);
+	get_file(&got);
+	CHECK("whole", got.n == want.n &&
+	    memcmp(got.p, want.p, want.n) == 0);
+	snprintf(file, sizeof(file), "%s/journal", dir);
+	CHECK("and what the journal took for it is given back",
+	    stat(file, &st) == 0 && st.st_size < 20000000);
+	close(r.fd);
+	buf_free(&w.file);
+	buf_free(&want);
+	buf_free(&got);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rlimit limit = { 0, 0 };
+
+	make_names();
+	if (argc == 5)
+		return program(argv);
+	signal(SIGXFSZ, SIG_IGN);
+	if (mkdtemp(dir) == NULL)
+		return 99;
+	snprintf(path, sizeof(path), "%s/mbox", dir);
+	no_journal();
+	big();
+	every_subset("every subset, one window", 100000, false);
+	/* With no room for more a window holds but a few messages. */
+	limit.rlim_cur = 400000;
+	limit.rlim_max = RLIM_INFINITY;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	every_subset("every subset, windows of 3,000 bytes", 3000, false);
+	every_subset("every subset, messages in pieces", 700, false);
+	every_subset("expansions", 700, true);
+	carried();
+	patches();
+	limit.rlim_cur = RLIM_INFINITY;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	hot();
+	changed();
+	snprintf(path, sizeof(path), "rm -rf %s", dir);
+	if (system(path) != 0)
+		return 99;
+	return unit_end();
+}
