@@ -248,18 +248,21 @@ class Lab:
 
     def reader(self, rng):
         """A mail reader that rewrites the whole file: it deletes a message
-        or makes a header longer. Returns the number that it deleted."""
-        parts = messages(self.read())
+        or makes a header longer, or both so that the file is as long as it
+        was. Returns the number that it deleted."""
+        before = self.read()
+        parts = messages(before)
         if not parts:
             return None
-        i = rng.randrange(len(parts))
-        gone = None
-        if rng.random() < .5:
-            gone = ident(parts.pop(i))
-        else:
+        gone, how = None, rng.randrange(4)
+        if how != 1:
+            gone = ident(parts.pop(rng.randrange(len(parts))))
+        more = len(before) - len(b''.join(parts)) if how == 2 else 17
+        if how > 0 and parts and more >= 10:
+            i = rng.randrange(len(parts))
             line = parts[i].index(b'\n') + 1
-            parts[i] = (parts[i][:line] + b'X-Other: program\n' +
-                        parts[i][line:])
+            parts[i] = (parts[i][:line] + b'X-Other: ' +
+                        b'o' * (more - 10) + b'\n' + parts[i][line:])
         self.write(b''.join(parts))
         return gone
 
