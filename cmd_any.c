@@ -24,7 +24,8 @@ void
 cmd_any_capabilities(struct session *s)
 {
 	reply_raw(&s->reply, STR("IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
-	    " UNSELECT"));
+	    " UNSELECT UIDPLUS MOVE MULTIAPPEND"));
+	reply_f(&s->reply, " APPENDLIMIT=%d", APPEND_MAX_BYTES);
 	if (s->state == STATE_NOT_AUTH)
 		reply_raw(&s->reply, STR(" LOGINDISABLED"));
 }
@@ -52,8 +53,11 @@ cmd_noop(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	return parse_end(p) != 0 ? RES_BAD : RES_OK;
 }
 
-/* RFC 3501 6.1.3: "MUST send a BYE untagged response before the (tagged) OK
- * response". */
+/*
+ * RFC 3501 6.1.3: "MUST send a BYE untagged response before the (tagged) OK
+ * response". 6.4.2 has LOGOUT close the mailbox "without doing an expunge";
+ * what this session marked goes all the same, where --expunge-on says so.
+ */
 enum result
 cmd_logout(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
@@ -61,6 +65,8 @@ cmd_logout(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)uid;
 	if (parse_end(p) != 0)
 		return RES_BAD;
+	if (s->options->expunge_on & ON_LOGOUT)
+		cmd_expunge_marked(s);
 	reply_raw(&s->reply, STR("* BYE "));
 	reply_text(&s->reply, s->host);
 	reply_raw(&s->reply, STR(" IMAP4rev1 server terminating"

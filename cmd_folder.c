@@ -1,14 +1,15 @@
 /*
  * cmd_folder.c - the commands about mailboxes as a whole: SELECT, EXAMINE,
  * STATUS, CLOSE, UNSELECT, CHECK, LIST and LSUB. Order and words of the
- * untagged lines are those that UW-imapd has sent for twenty years.
- *
- * Nothing is written yet, so every mailbox opens [READ-ONLY].
+ * untagged lines are those that UW-imapd has sent for twenty years. Here a
+ * session opens its mailboxes: the selected one, and one other that it
+ * writes to or looks at.
  */
 #include "session.h"
 
 #include <string.h>
 
+#include "rewrite.h"
 #include "lib/log.h"
 
 /* INBOX opens even where its file is not there yet (DESIGN 6). */
@@ -24,12 +25,58 @@ find(const struct session *s, struct str name, struct folder *folder,
 void
 cmd_folder_leave(struct session *s)
 {
+	mbox_close(s->other);
+	s->other = NULL;
 	if (s->mbox == NULL)
 		return;
 	view_free(&s->view);
 	mbox_close(s->mbox);
 	s->mbox = NULL;
 	s->state = STATE_AUTH;
+}
+
+/* The one of that path that is open already, as it now is, or NULL. */
+static enum err
+find_open(struct session *s, const char *path, struct mbox **out,
+    struct why *why)
+{
+	bool changed = false;
+	enum err e;
+
+	*out = NULL;
+	if (s->mbox != NULL && strcmp(path, s->mbox->path) == 0) {
+		e = mbox_sync(s->mbox, &changed, why);
+		s->view.stale |= changed;
+		*out = s->mbox;
+		return e;
+	}
+	if (s->other == NULL || strcmp(path, s->other->path) != 0)
+		return E_OK;
+	/* No client holds numbers of it: if somebody else has been at it, to
+	 * begin anew is the simplest way to be right. */
+	if (mbox_sync(s->other, &changed, NULL) == E_OK && !changed)
+		*out = s->other;
+	return E_OK;
+}
+
+enum err
+cmd_folder_other(struct session *s, struct str name, struct mbox **out,
+    struct why *why)
+{
+	struct folder folder;
+	enum err e = find(s, name, &folder, why);
+
+	if (e == E_OK)
+		e = find_open(s, folder.path, out, why);
+	if (e != E_OK || *out != NULL)
+		return e;
+	mbox_close(s->other);
+	e = mbox_open_writer(&s->other, folder.path, folder.inbox,
+	    MBOX_EXAMINE, &s->writer, why);
+	if (e == E_OK)
+		s->other->spool = s->own_dir;
+	*out = s->other;
+	return e;
 }
 
 /* "* OK [CODE n] words"; code ends in its space, words in the line end. */
@@ -79,48 +126,116 @@ tell_mailbox(struct session *s)
 		reply_raw(r, STR("* NO [UIDNOTSTICKY] Non-persistent"
 		    " UIDs\r\n"));
 	view_tell_flags(&s->view, s->mbox, r);
-	reply_raw(r, STR("* OK [PERMANENTFLAGS ()] Permanent flags\r\n"));
 	tell_unseen(s);
 }
 
 /*
- * SELECT and, while nothing is written, EXAMINE. RFC 3501 6.3.1:
- * "automatically deselects any currently selected mailbox before attempting
- * the new selection. Consequently, if a mailbox is selected and a SELECT
- * command that fails is attempted, no mailbox is selected."
+ * What --expunge-on has happen here, whoever marked the messages. RFC 3501
+ * 6.4.2: "No messages are removed, and no error is given, if the mailbox is
+ * selected by an EXAMINE command or is otherwise selected read-only."
  */
-enum result
-cmd_select(struct session *s, struct parser *p, struct outcome *o, bool uid)
+static enum err
+expunge_on(struct session *s, unsigned when, struct why *why)
+{
+	uint32_t removed;
+
+	if (s->mbox == NULL || s->read_only ||
+	    !(s->options->expunge_on & when))
+		return E_OK;
+	return cmd_expunge_all(s, &removed, why);
+}
+
+/*
+ * RFC 3501 6.3.1: "automatically deselects any currently selected mailbox
+ * before attempting the new selection. Consequently, if a mailbox is
+ * selected and a SELECT command that fails is attempted, no mailbox is
+ * selected." So what can not be removed from the old one does not keep the
+ * client from the new one.
+ */
+static void
+deselect(struct session *s)
+{
+	struct why why = { .text = "" };
+
+	if (expunge_on(s, ON_SELECT, &why) != E_OK) {
+		log_warn("SELECT: deleted messages stay: %s", why.text);
+		reply_raw(&s->reply, STR("* NO Deleted messages stay: "));
+		reply_text(&s->reply, why.text);
+		reply_raw(&s->reply, STR("\r\n"));
+	}
+	cmd_folder_leave(s);
+}
+
+static enum result
+open_mailbox(struct session *s, struct parser *p, struct outcome *o,
+    enum mbox_mode mode)
 {
 	struct folder folder;
 	struct why why = { .text = "" };
 	struct str name;
 	enum err e;
 
-	(void)uid;
 	if (parse_space(p) != 0 || parse_mailbox(p, &name) != 0 ||
 	    parse_end(p) != 0)
 		return RES_BAD;
-	cmd_folder_leave(s);
+	deselect(s);
 	e = find(s, name, &folder, &why);
 	if (e == E_OK)
-		e = mbox_open(&s->mbox, folder.path, folder.inbox, &why);
+		e = mbox_open_writer(&s->mbox, folder.path, folder.inbox,
+		    mode, &s->writer, &why);
 	if (e != E_OK)
 		return outcome_err(o, e, &why);
 	s->mbox->spool = s->own_dir;
+	s->read_only = mode == MBOX_EXAMINE || !s->mbox->writable;
 	view_init(&s->view, s->mbox);
+	s->view.writable = !s->read_only;
 	s->state = STATE_SELECTED;
 	tell_mailbox(s);
-	o->code = "READ-ONLY";
+	o->code = s->read_only ? "READ-ONLY" : "READ-WRITE";
 	return RES_OK;
 }
 
+enum result
+cmd_select(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	(void)uid;
+	return open_mailbox(s, p, o, MBOX_SELECT);
+}
+
+/* RFC 3501 6.3.2: "MUST NOT cause messages to lose the \Recent flag". */
+enum result
+cmd_examine(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	(void)uid;
+	return open_mailbox(s, p, o, MBOX_EXAMINE);
+}
+
 /*
- * CLOSE and UNSELECT. RFC 3501 6.4.2: "No messages are removed, and no error
- * is given, if the mailbox is [...] selected read-only."
+ * RFC 3501 6.4.2 knows no NO to CLOSE; but what it says of OK, "permanently
+ * removes all messages that have the \Deleted flag set [...] and returns to
+ * the authenticated state", is not so when they can not be removed. Then the
+ * mailbox stays selected, and the client can try again or UNSELECT.
  */
 enum result
 cmd_close(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct why why = { .text = "" };
+	enum err e;
+
+	(void)uid;
+	if (parse_end(p) != 0)
+		return RES_BAD;
+	e = expunge_on(s, ON_CLOSE, &why);
+	if (e != E_OK)
+		return outcome_err(o, e, &why);
+	cmd_folder_leave(s);
+	return RES_OK;
+}
+
+/* RFC 3691 2: "the same actions as CLOSE, except that no messages are
+ * permanently removed". */
+enum result
+cmd_unselect(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
 	(void)o;
 	(void)uid;
@@ -131,7 +246,7 @@ cmd_close(struct session *s, struct parser *p, struct outcome *o, bool uid)
 }
 
 /* Says whether the file can be read and is in order, unlike NOOP, which
- * "always succeeds" (RFC 3501 6.1.2). */
+ * "always succeeds" (RFC 3501 6.1.2). All that was done is on the disk. */
 enum result
 cmd_check(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
@@ -143,10 +258,10 @@ cmd_check(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	if (parse_end(p) != 0)
 		return RES_BAD;
 	e = mbox_verify(s->mbox, &changed, &why);
-	if (e != E_OK)
-		return outcome_err(o, e, &why);
 	s->view.stale |= changed;
-	return RES_OK;
+	if (e == E_OK)
+		e = expunge_on(s, ON_CHECK, &why);
+	return e == E_OK ? RES_OK : outcome_err(o, e, &why);
 }
 
 enum status_item {
@@ -247,18 +362,36 @@ tell_status(struct reply *r, struct str name, const struct mbox *mbox,
 }
 
 /*
+ * A mailbox that is not open, of which only its messages are counted, is
+ * read and forgotten: their UIDs need not be fixed for that.
+ */
+static enum err
+count_only(struct session *s, struct str name, struct mbox **out,
+    bool *ours, struct why *why)
+{
+	struct folder folder;
+	enum err e = find(s, name, &folder, why);
+
+	if (e == E_OK)
+		e = find_open(s, folder.path, out, why);
+	*ours = e == E_OK && *out == NULL;
+	return *ours ? mbox_open(out, folder.path, folder.inbox, why) : e;
+}
+
+/*
  * Of the selected mailbox too, truly and without complaint: clients ask for
  * it (mission), although RFC 3501 6.3.10 says they SHOULD NOT.
  */
 enum result
 cmd_status(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
-	struct folder folder;
+	const unsigned uids = 1u << STATUS_UIDNEXT | 1u << STATUS_UIDVALIDITY;
+	struct rewrite_pending pending;
 	struct mbox *mbox = NULL;
 	struct why why = { .text = "" };
 	struct str name;
 	unsigned items = 0;
-	bool changed = false, selected = false;
+	bool ours = false;
 	enum err e;
 
 	(void)uid;
@@ -266,19 +399,15 @@ cmd_status(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	    parse_space(p) != 0 || status_list(p, &items) != 0 ||
 	    parse_end(p) != 0)
 		return RES_BAD;
-	e = find(s, name, &folder, &why);
-	if (e == E_OK && s->mbox != NULL &&
-	    strcmp(folder.path, s->mbox->path) == 0) {
-		selected = true;
-		mbox = s->mbox;
-		e = mbox_sync(mbox, &changed, &why);
-		s->view.stale |= changed;
-	} else if (e == E_OK)
-		e = mbox_open(&mbox, folder.path, folder.inbox, &why);
+	/* What was interrupted in the middle is mended before it is counted. */
+	if (items & uids || rewrite_pending(s->own_dir, &pending) == E_OK)
+		e = cmd_folder_other(s, name, &mbox, &why);
+	else
+		e = count_only(s, name, &mbox, &ours, &why);
 	if (e != E_OK)
 		return outcome_err(o, e, &why);
 	tell_status(&s->reply, name, mbox, items);
-	if (!selected)
+	if (ours)
 		mbox_close(mbox);
 	return RES_OK;
 }

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/path.h"
 
 /* ALREADYEXISTS is RFC 5530's, HASCHILDREN RFC 9051's (7.1). */
@@ -24,8 +25,6 @@ answer(struct outcome *o, int e, const struct why *why)
 	case FOLDER_CHILDREN:
 		return outcome_set(o, RES_NO, "HASCHILDREN", "%s",
 		    why->text);
-	case FOLDER_INBOX:
-		return outcome_set(o, RES_NO, "CANNOT", "%s", why->text);
 	default:
 		return outcome_err(o, (enum err)e, why);
 	}
@@ -65,6 +64,14 @@ in_use(struct outcome *o)
 	return outcome_set(o, RES_NO, "INUSE", "The mailbox is selected");
 }
 
+/* The one that was last written to may be what now loses its name. */
+static void
+forget_other(struct session *s)
+{
+	mbox_close(s->other);
+	s->other = NULL;
+}
+
 enum result
 cmd_create(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
@@ -89,8 +96,47 @@ cmd_delete(struct session *s, struct parser *p, struct outcome *o, bool uid)
 		return RES_BAD;
 	if (is_selected(s, name))
 		return in_use(o);
-	return answer(o, folder_delete(&s->folders, name, DOTLOCK_TRY, &why),
-	    &why);
+	forget_other(s);
+	return answer(o, folder_delete(&s->folders, name,
+	    s->options->dotlock, &why), &why);
+}
+
+static bool
+has_mail(struct session *s, struct str name)
+{
+	struct mbox *mbox = NULL;
+	struct folder folder;
+	bool empty;
+
+	empty = folder_path(&s->folders, name, &folder, NULL) == E_OK &&
+	    mbox_open(&mbox, folder.path, false, NULL) == E_OK &&
+	    mbox->n == 0;
+	mbox_close(mbox);
+	return !empty;
+}
+
+/*
+ * RFC 3501 6.3.5, of renaming INBOX: "It moves all messages in INBOX to a
+ * new mailbox with the given name, leaving INBOX empty." If they do not get
+ * there the new mailbox goes again. One that has them stays, whatever went
+ * wrong behind it: better twice than not at all.
+ */
+static enum result
+move_inbox(struct session *s, struct str to, struct outcome *o)
+{
+	struct why why = { .text = "" };
+	enum result result;
+	int e;
+
+	e = folder_create(&s->folders, to, s->host, &why);
+	if (e != E_OK)
+		return answer(o, e, &why);
+	result = cmd_copy_inbox(s, to, o);
+	forget_other(s);
+	if (result != RES_OK && !has_mail(s, to) &&
+	    folder_delete(&s->folders, to, s->options->dotlock, &why) != E_OK)
+		log_warn("a new mailbox is left empty: %s", why.text);
+	return result;
 }
 
 enum result
@@ -98,6 +144,7 @@ cmd_rename(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
 	struct why why = { .text = "" };
 	struct str from, to;
+	int e;
 
 	(void)uid;
 	if (parse_space(p) != 0 || parse_mailbox(p, &from) != 0 ||
@@ -105,8 +152,9 @@ cmd_rename(struct session *s, struct parser *p, struct outcome *o, bool uid)
 		return RES_BAD;
 	if (is_selected(s, from))
 		return in_use(o);
-	return answer(o, folder_rename(&s->folders, from, to, DOTLOCK_TRY,
-	    &why), &why);
+	forget_other(s);
+	e = folder_rename(&s->folders, from, to, s->options->dotlock, &why);
+	return e == FOLDER_INBOX ? move_inbox(s, to, o) : answer(o, e, &why);
 }
 
 enum result

@@ -54,6 +54,7 @@ outcome_err(struct outcome *o, enum err e, const struct why *why)
 		{ E_INUSE, "INUSE", "Mailbox is locked by another program" },
 		{ E_GONE, "EXPUNGEISSUED", "Message is no longer there" },
 		{ E_LIMIT, "LIMIT", "Limit exceeded" },
+		{ E_FULL, "OVERQUOTA", "No room on the disk" },
 	};
 	const char *code = "UNAVAILABLE", *text = "Internal error";
 	size_t i;
@@ -113,8 +114,12 @@ command_tagged(struct reply *r, struct str tag, const char *name, bool uid,
 		usual_words(&words, result, name, uid);
 	reply_raw(r, tag.n > 0 ? tag : STR("*"));
 	reply_f(r, " %s ", result_name(result));
-	if (words.code != NULL)
-		reply_f(r, "[%s] ", words.code);
+	/* COPYUID has two sets in it, of any length. */
+	if (words.code != NULL) {
+		reply_raw(r, STR("["));
+		reply_raw(r, str_c(words.code));
+		reply_raw(r, STR("] "));
+	}
 	reply_text(r, words.text);
 	reply_raw(r, STR("\r\n"));
 }

@@ -35,6 +35,8 @@ enum {
 	 * mail.local and liblockfile too give a dotlock 300. */
 	OLD_LOCK = 300,
 	OLD_MAILBOX = 120,
+	/* Clocks may be set while a host starts. */
+	BOOT_SLACK = 5,
 };
 
 /* What stands at the name that we want. */
@@ -233,6 +235,17 @@ look(const char *path, struct other *other)
 	return true;
 }
 
+/* Was it made before this host started? */
+static bool
+before_boot(const struct stat *st)
+{
+	struct timespec now, up;
+
+	return clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+	    clock_gettime(CLOCK_BOOTTIME, &up) == 0 &&
+	    last_change(st) < (int64_t)now.tv_sec - up.tv_sec - BOOT_SLACK;
+}
+
 /* Our own number is that of a dead one too: we hold nothing yet. */
 static bool
 is_dead(const struct other *other)
@@ -240,21 +253,28 @@ is_dead(const struct other *other)
 	pid_t pid = (pid_t)other->pid;
 
 	return pid > 0 && other->here && (pid == getpid() ||
+	    before_boot(&other->st) ||
 	    (kill(pid, 0) == -1 && errno == ESRCH));
 }
 
 /*
  * mbox.md 3.2 rule 6: the maker died here; or neither dotlock nor mailbox
- * changed for long. That the maker has no fcntl lock we know: we have it.
+ * changed for long, or since this host started: a power cut leaves the name
+ * of a dotlock, but often not its text. That the maker has no fcntl lock we
+ * know: we have it.
  */
 static bool
 is_stale(const struct other *other, int fd, int64_t now)
 {
 	struct stat mailbox;
 
-	return is_dead(other) || (now - last_change(&other->st) > OLD_LOCK &&
-	    fstat(fd, &mailbox) == 0 &&
-	    now - last_change(&mailbox) > OLD_MAILBOX);
+	if (is_dead(other))
+		return true;
+	if (fstat(fd, &mailbox) != 0)
+		return false;
+	return (now - last_change(&other->st) > OLD_LOCK &&
+	    now - last_change(&mailbox) > OLD_MAILBOX) ||
+	    (before_boot(&other->st) && before_boot(&mailbox));
 }
 
 /*

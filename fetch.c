@@ -357,17 +357,23 @@ flags(struct answer *a, struct view_entry *e)
 {
 	struct run *run = a->run;
 
+	run->view->changed -= e->changed;
+	e->changed = false;
 	e->flags = a->msg->flags & (FLAGS_SYSTEM | FLAG_RECENT);
 	e->keywords = a->msg->keywords;
 	item(a, STR("FLAGS "));
 	reply_flags(run->reply, e->flags, e->keywords, &run->mbox->keywords);
 }
 
-/* What the mailbox's list knows without a look into the file. */
+/*
+ * What the mailbox's list knows without a look into the file. RFC 3501
+ * 6.4.5, of \Seen set by this very command: "if this causes the flags to
+ * change, they SHOULD be included as part of the FETCH responses."
+ */
 static void
 record(struct answer *a, struct view_entry *e)
 {
-	unsigned wanted = a->run->items;
+	unsigned wanted = a->run->items | (e->changed ? FETCH_FLAGS : 0);
 	struct reply *reply = a->run->reply;
 	struct date date;
 

@@ -27,7 +27,12 @@ folder_errno(int e)
 	case EACCES:
 	case EPERM:
 	case ELOOP:
+	case EROFS:
 		return E_PERM;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return E_FULL;
 	case ENAMETOOLONG:
 		return E_NAME;
 	case ENXIO:

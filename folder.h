@@ -114,6 +114,19 @@ int		folder_rename(const struct folders *f, struct str from,
 enum err	folder_uidvalidity(const struct folders *f, uint32_t at_least,
 		    uint32_t *out, struct why *why);
 /*
+ * The number that folder_uidvalidity would give with at_least 0; nothing is
+ * written, so it may be given again. For a mailbox without mail, which can
+ * keep none: it shall have this one if it gets mail.
+ */
+enum err	folder_uidvalidity_peek(const struct folders *f,
+		    uint32_t *out);
+/*
+ * v is in use now: later ones are larger. Costs one small read when an as
+ * large one was. Where ~/.imapd can not be had, nothing is remembered.
+ */
+enum err	folder_uidvalidity_used(const struct folders *f, uint32_t v,
+		    struct why *why);
+/*
  * Only one session at a time changes our small files. The descriptor whose
  * closing gives the right back, or -1 with errno. Taken last, when other
  * locks are held, and for no longer than one such file takes to be written.

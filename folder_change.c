@@ -1,9 +1,10 @@
 /*
  * folder_change.c - CREATE, DELETE and RENAME: the only file that makes,
- * removes or renames mailboxes. Writes no byte of an existing one. A name is
- * looked up by folder.c; then the way to it is walked anew from the home,
- * directory by directory and through no symbolic link, so that nothing that
- * happens in between can lead out of the tree.
+ * removes or renames mailboxes. Writes no byte of an existing one, but lets
+ * rewrite.c finish what it has begun. A name is looked up by folder.c; then
+ * the way to it is walked anew from the home, directory by directory and
+ * through no symbolic link, so that nothing that happens in between can lead
+ * out of the tree.
  *
  * Each change is one system call, with all that must be on the disk before
  * it done before and the directory synced behind it: whoever is killed in
@@ -17,6 +18,7 @@
 
 #include "folder.h"
 #include "folder_own.h"
+#include "rewrite.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/pseudo.h"
@@ -37,7 +39,7 @@ struct place {
 static int
 failed(struct why *why, const char *what)
 {
-	enum err e = errno == EROFS ? E_PERM : folder_errno(errno);
+	enum err e = folder_errno(errno);
 
 	return why_set(why, e, "%s: %s", what, strerror(errno));
 }
@@ -234,15 +236,17 @@ create_mailbox(const struct folders *f, struct place *at, const char *host,
 static int
 create_directory(struct place *at, struct why *why)
 {
+	int e;
+
 	if (mkdirat(at->dir, at->name, 0700) != 0)
 		return errno == EEXIST ? refused(why, FOLDER_EXISTS,
 		    "there is something of this name") :
 		    failed(why, "cannot make the directory");
 	if (fs_sync_dir(at->dir) == 0)
 		return E_OK;
-	failed(why, "cannot make the directory");
+	e = failed(why, "cannot make the directory");
 	unlinkat(at->dir, at->name, AT_REMOVEDIR);
-	return E_IO;
+	return e;
 }
 
 /*
@@ -293,15 +297,27 @@ retire_name(const struct folders *f)
 		log_warn("%s", why.text);
 }
 
+static void
+unlock_mailbox(int fd)
+{
+	if (fd < 0)
+		return;
+	lock_drop(fd);
+	close(fd);
+}
+
 /*
  * Waits until no program is at work on the mailbox; the descriptor holds
- * the lock. A file that has another name lives on under that, so it does not
- * matter who writes to it, and lock_write would refuse it.
+ * the lock. A rewrite of it that a dead process left unfinished is finished:
+ * the journal knows the mailbox by the name that it now loses. A file that
+ * has another name lives on under that, so it does not matter who writes to
+ * it, and lock_write would refuse it.
  */
 static int
-lock_mailbox(const struct place *at, const struct stat *st,
-    enum lock_dotlock dot, int *fd, struct why *why)
+lock_mailbox(const struct folders *f, const struct place *at,
+    const struct stat *st, enum lock_dotlock dot, int *fd, struct why *why)
 {
+	struct path dir;
 	enum err e;
 
 	*fd = -1;
@@ -315,8 +331,10 @@ lock_mailbox(const struct place *at, const struct stat *st,
 	if (e == E_GONE)
 		e = why_set(why, E_INUSE, "another program has just replaced "
 		    "the mailbox");
+	if (e == E_OK && folder_state_dir(f, &dir) == 0)
+		e = rewrite_recover(dir.p, *fd, true, why);
 	if (e != E_OK) {
-		close(*fd);
+		unlock_mailbox(*fd);
 		*fd = -1;
 	}
 	return e;
@@ -331,15 +349,6 @@ sync_after(const struct place *at)
 {
 	if (fs_sync_dir(at->dir) != 0)
 		log_warn("cannot sync a mail directory: %s", strerror(errno));
-}
-
-static void
-unlock_mailbox(int fd)
-{
-	if (fd < 0)
-		return;
-	lock_drop(fd);
-	close(fd);
 }
 
 static int
@@ -360,7 +369,7 @@ delete_mailbox(const struct folders *f, struct place *at,
 	int e, fd;
 
 	retire_name(f);
-	e = lock_mailbox(at, st, dot, &fd, why);
+	e = lock_mailbox(f, at, st, dot, &fd, why);
 	if (e == E_OK && unlinkat(at->dir, at->name, 0) != 0)
 		e = failed(why, "cannot remove the mailbox");
 	unlock_mailbox(fd);
@@ -494,10 +503,52 @@ move_empty(const struct place *from, struct place *to, struct why *why)
 	return e;
 }
 
+/* The mailbox below a directory whose rewrite is not finished, if any: one
+ * journal is all that a user has. */
+static bool
+find_unfinished(const struct folders *f, const struct place *directory,
+    struct place *at, struct stat *st)
+{
+	struct rewrite_pending p;
+
+	if (folder_state_dir(f, &at->path) != 0 ||
+	    rewrite_pending(at->path.p, &p) != E_OK ||
+	    !path_within(path_str(&directory->path), str_c(p.path)) ||
+	    !path_set(&at->path, str_c(p.path)))
+		return false;
+	at->dir = AT_FDCWD;
+	at->name = at->path.p;
+	return lstat(at->path.p, st) == 0 && st->st_dev == p.dev &&
+	    st->st_ino == p.ino;
+}
+
+/*
+ * Finishes it. A session that begins another rewrite right behind it can do
+ * that where the mailbox then is: it has it open.
+ */
+static int
+finish_below(const struct folders *f, const struct place *directory,
+    enum lock_dotlock dot, struct why *why)
+{
+	struct place at;
+	struct stat st;
+	int e, fd;
+
+	if (!find_unfinished(f, directory, &at, &st))
+		return E_OK;
+	e = lock_mailbox(f, &at, &st, dot, &fd, why);
+	unlock_mailbox(fd);
+	if (e == E_OK && find_unfinished(f, directory, &at, &st))
+		e = why_set(why, E_INUSE, "a mailbox below this name is "
+		    "being rewritten");
+	return e;
+}
+
 /* RFC 3501 6.3.5: "inferior hierarchical names MUST also be renamed." */
 static int
 rename_directory(const struct folders *f, struct str name,
-    const struct place *from, struct place *to, struct why *why)
+    const struct place *from, struct place *to, enum lock_dotlock dot,
+    struct why *why)
 {
 	bool mailbox;
 	int e;
@@ -510,11 +561,10 @@ rename_directory(const struct folders *f, struct str name,
 	if (!mailbox)
 		return move_empty(from, to, why);
 	retire_name(f);
-	return move(from, to, true, why);
+	e = finish_below(f, from, dot, why);
+	return e == E_OK ? move(from, to, true, why) : e;
 }
 
-/* The lock is for programs that rewrite the mailbox: they know it by name
- * where they write down what they are about to do. */
 static int
 rename_mailbox(const struct folders *f, const struct place *from,
     const struct place *to, const struct stat *st, enum lock_dotlock dot,
@@ -526,7 +576,7 @@ rename_mailbox(const struct folders *f, const struct place *from,
 		return why_set(why, E_NOTMBOX, "a symbolic link is not "
 		    "renamed, it might then lead elsewhere");
 	retire_name(f);
-	e = lock_mailbox(from, st, dot, &fd, why);
+	e = lock_mailbox(f, from, st, dot, &fd, why);
 	if (e == E_OK)
 		e = move(from, to, false, why);
 	unlock_mailbox(fd);
@@ -549,7 +599,7 @@ rename_place(const struct folders *f, struct str name,
 		e = open_place(f, to, true, why);
 	if (e == E_OK)
 		e = S_ISDIR(st->st_mode) ?
-		    rename_directory(f, name, from, to, why) :
+		    rename_directory(f, name, from, to, dot, why) :
 		    rename_mailbox(f, from, to, st, dot, why);
 	if (e == E_OK) {
 		sync_after(to);

@@ -1,7 +1,7 @@
 /*
- * folder_own.h - what folder.c, folder_name.c and folder_list.c share and
- * no other file needs: the rules that look-up and LIST must both keep, so
- * that what is shown can be opened and the other way round.
+ * folder_own.h - what the files of folder.h share and no other file needs:
+ * above all the rules that look-up and LIST must both keep, so that what is
+ * shown can be opened and the other way round.
  */
 #ifndef FOLDER_OWN_H
 #define FOLDER_OWN_H
@@ -43,6 +43,11 @@ enum err	folder_follow(const struct folders *f, struct path *path);
  * st is of what was opened.
  */
 enum err	folder_sniff(int at, const char *name, struct stat *st);
+
+/* folder_state.c */
+
+/* Sets path to ~/.imapd, which need not exist; 0, or -1 with errno. */
+int		folder_state_dir(const struct folders *f, struct path *path);
 
 /* folder_name.c */
 

@@ -1,8 +1,8 @@
 /*
  * folder_state.c - what is kept for a user beside the mailboxes, in
  * ~/.imapd: the highest UIDVALIDITY that was ever given out, and the lock
- * under which sessions change the small files. Mail does not depend on it:
- * the directory may be removed at any time. Touches no mailbox.
+ * under which sessions change the small files. No mail is lost with either.
+ * Touches no mailbox.
  */
 #include <sys/file.h>
 
@@ -16,9 +16,8 @@
 #include "lib/fs.h"
 #include "lib/log.h"
 
-/* Sets path to ~/.imapd. */
-static int
-state_dir(const struct folders *f, struct path *path)
+int
+folder_state_dir(const struct folders *f, struct path *path)
 {
 	if (path_set(path, str_c(f->home)) && path_add(path, STR(".imapd")))
 		return 0;
@@ -38,7 +37,7 @@ folder_state_lock(const struct folders *f)
 	struct path dir;
 	int fd, r;
 
-	if (state_dir(f, &dir) != 0 || fs_own_dir(dir.p) != 0)
+	if (folder_state_dir(f, &dir) != 0 || fs_own_dir(dir.p) != 0)
 		return -1;
 	fd = fs_own(dir.p, "lock", true);
 	if (fd < 0)
@@ -64,9 +63,9 @@ read_highest(const char *dir, uint32_t *highest, struct why *why)
 			log_warn("~/.imapd/uidvalidity is damaged");
 	} else if (errno == EFBIG)
 		log_warn("~/.imapd/uidvalidity is damaged");
-	else if (errno != ENOENT)
-		e = why_set(why, E_IO, "cannot read ~/.imapd/uidvalidity: %s",
-		    strerror(errno));
+	else if (folder_errno(errno) != E_NOENT)
+		e = why_set(why, folder_errno(errno),
+		    "cannot read ~/.imapd/uidvalidity: %s", strerror(errno));
 	buf_free(&text);
 	return e;
 }
@@ -79,8 +78,8 @@ write_highest(const char *dir, uint32_t highest, struct why *why)
 
 	buf_addf(&text, "%u\n", highest);
 	if (fs_replace(dir, "uidvalidity", buf_str(&text)) != 0)
-		e = why_set(why, E_IO, "cannot write ~/.imapd/uidvalidity: "
-		    "%s", strerror(errno));
+		e = why_set(why, folder_errno(errno),
+		    "cannot write ~/.imapd/uidvalidity: %s", strerror(errno));
 	buf_free(&text);
 	return e;
 }
@@ -122,12 +121,61 @@ folder_uidvalidity(const struct folders *f, uint32_t at_least, uint32_t *out,
 		*out = next_after(0, at_least);
 		return E_OK;
 	}
-	state_dir(f, &dir);
+	folder_state_dir(f, &dir);
 	e = read_highest(dir.p, &highest, why);
 	if (e == E_OK) {
 		*out = next_after(highest, at_least);
 		e = write_highest(dir.p, *out, why);
 	}
+	close(lock);
+	return e;
+}
+
+/*
+ * Without the lock: the file is replaced, never changed. What may not be
+ * read will not be written to either, and is no memory.
+ */
+static enum err
+look_highest(const struct folders *f, uint32_t *highest, struct why *why)
+{
+	struct path dir;
+	enum err e = E_OK;
+
+	*highest = 0;
+	if (folder_state_dir(f, &dir) == 0)
+		e = read_highest(dir.p, highest, why);
+	return e == E_PERM ? E_OK : e;
+}
+
+enum err
+folder_uidvalidity_peek(const struct folders *f, uint32_t *out)
+{
+	uint32_t highest;
+	enum err e = look_highest(f, &highest, NULL);
+
+	*out = next_after(highest, 0);
+	return e;
+}
+
+/* Two sessions may raise the number at once: it is read again under the
+ * lock. */
+enum err
+folder_uidvalidity_used(const struct folders *f, uint32_t v, struct why *why)
+{
+	struct path dir;
+	uint32_t highest;
+	enum err e = look_highest(f, &highest, why);
+	int lock;
+
+	if (e != E_OK || v <= highest || v > INT32_MAX)
+		return e;
+	lock = folder_state_lock(f);
+	if (lock < 0)
+		return E_OK;
+	folder_state_dir(f, &dir);
+	e = read_highest(dir.p, &highest, why);
+	if (e == E_OK && v > highest)
+		e = write_highest(dir.p, v, why);
 	close(lock);
 	return e;
 }

@@ -68,7 +68,7 @@ write_list(const struct folders *f, const struct buf *list, struct why *why)
 		return why_set(why, E_LIMIT, "too many subscriptions");
 	if (fs_replace(f->home, list_name, buf_str(list)) == 0)
 		return E_OK;
-	return why_set(why, errno == EROFS ? E_PERM : folder_errno(errno),
+	return why_set(why, folder_errno(errno),
 	    "cannot write ~/%s: %s", list_name, strerror(errno));
 }
 
@@ -112,9 +112,9 @@ begin(const struct folders *f, struct buf *list, int *lock, struct why *why)
 {
 	*lock = folder_state_lock(f);
 	if (*lock < 0)
-		return why_set(why, errno == EROFS ? E_PERM :
-		    folder_errno(errno), "cannot lock the subscriptions in "
-		    "~/.imapd: %s", strerror(errno));
+		return why_set(why, folder_errno(errno),
+		    "cannot lock the subscriptions in ~/.imapd: %s",
+		    strerror(errno));
 	return read_list(f, list, why);
 }
 

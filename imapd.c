@@ -50,6 +50,11 @@ static const char usage_text[] =
 "  --preauth              serve the calling user on an internet socket, too\n"
 "  --idle-timeout=SECONDS log out after so long without a command, 0 never\n"
 "                         (default 1800; RFC 3501 wants no less)\n"
+"  --expunge-on=LIST      what removes deleted messages, of expunge,close,\n"
+"                         logout,select,check (default expunge,close,logout)\n"
+"  --dotlock=try|require|no  MAILBOX.lock while a mailbox is written, where\n"
+"                         it can be made, always, never (default try)\n"
+"  --fsync=always|never   wait for the disk before saying OK (default always)\n"
 "  --log=syslog|stderr    where log lines go (default syslog)\n"
 "  --version  --help\n";
 
@@ -180,51 +185,129 @@ option_log(struct start *start, const char *value)
 	log_open(start->log);
 }
 
+/* An empty list is one, too: nothing ever removes mail but MOVE. */
+static void
+option_expunge_on(struct start *start, const char *value)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} table[] = {
+		{ "expunge", ON_EXPUNGE },
+		{ "close", ON_CLOSE },
+		{ "logout", ON_LOGOUT },
+		{ "select", ON_SELECT },
+		{ "check", ON_CHECK },
+	};
+	struct str rest = str_c(value), name;
+	size_t i;
+
+	start->options.expunge_on = 0;
+	while (rest.n > 0) {
+		name = str_sub(rest, 0, str_index(rest, ','));
+		rest = str_from(rest, name.n + 1);
+		for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+			if (str_eq(name, str_c(table[i].name)))
+				break;
+		if (i == sizeof(table) / sizeof(table[0]))
+			refuse(start, EX_USAGE, "--expunge-on takes a list of"
+			    " expunge,close,logout,select,check");
+		start->options.expunge_on |= table[i].bit;
+	}
+}
+
+static void
+option_dotlock(struct start *start, const char *value)
+{
+	if (strcmp(value, "try") == 0)
+		start->options.dotlock = DOTLOCK_TRY;
+	else if (strcmp(value, "require") == 0)
+		start->options.dotlock = DOTLOCK_REQUIRE;
+	else if (strcmp(value, "no") == 0)
+		start->options.dotlock = DOTLOCK_NO;
+	else
+		refuse(start, EX_USAGE, "--dotlock is try, require or no");
+}
+
+static void
+option_fsync(struct start *start, const char *value)
+{
+	start->options.no_sync = strcmp(value, "never") == 0;
+	if (!start->options.no_sync && strcmp(value, "always") != 0)
+		refuse(start, EX_USAGE, "--fsync is always or never");
+}
+
+static void
+option_inbox(struct start *start, const char *value)
+{
+	start->options.inbox = value;
+}
+
+static void
+option_mail_dir(struct start *start, const char *value)
+{
+	start->options.mail_dir = value;
+}
+
+static void
+option_preauth(struct start *start, const char *value)
+{
+	(void)value;
+	start->preauth = true;
+}
+
+static void
+option_version(struct start *start, const char *value)
+{
+	(void)start;
+	(void)value;
+	puts(IMAPD_NAME " " IMAPD_VERSION);
+	exit(0);
+}
+
+static void
+option_help(struct start *start, const char *value)
+{
+	(void)start;
+	(void)value;
+	fputs(usage_text, stdout);
+	exit(0);
+}
+
+static const struct {
+	const char *name;
+	int argument;
+	void (*take)(struct start *start, const char *value);
+} option_table[] = {
+	{ "inbox", required_argument, option_inbox },
+	{ "mail-dir", required_argument, option_mail_dir },
+	{ "preauth", no_argument, option_preauth },
+	{ "idle-timeout", required_argument, option_idle },
+	{ "expunge-on", required_argument, option_expunge_on },
+	{ "dotlock", required_argument, option_dotlock },
+	{ "fsync", required_argument, option_fsync },
+	{ "log", required_argument, option_log },
+	{ "version", no_argument, option_version },
+	{ "help", no_argument, option_help },
+};
+
 static void
 read_options(struct start *start, int argc, char **argv)
 {
-	enum { INBOX, MAIL_DIR, PREAUTH, IDLE, LOG, VERSION, HELP };
-	static const struct option table[] = {
-		{ "inbox", required_argument, NULL, INBOX },
-		{ "mail-dir", required_argument, NULL, MAIL_DIR },
-		{ "preauth", no_argument, NULL, PREAUTH },
-		{ "idle-timeout", required_argument, NULL, IDLE },
-		{ "log", required_argument, NULL, LOG },
-		{ "version", no_argument, NULL, VERSION },
-		{ "help", no_argument, NULL, HELP },
-		{ NULL, 0, NULL, 0 }
-	};
+	enum { OPTIONS = sizeof(option_table) / sizeof(option_table[0]) };
+	struct option table[OPTIONS + 1] = { { .name = NULL } };
 	int c;
 
+	for (c = 0; c < OPTIONS; c++)
+		table[c] = (struct option){ option_table[c].name,
+		    option_table[c].argument, NULL, c };
 	/* Its own words would not reach the log. */
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-		switch (c) {
-		case INBOX:
-			start->options.inbox = optarg;
-			break;
-		case MAIL_DIR:
-			start->options.mail_dir = optarg;
-			break;
-		case PREAUTH:
-			start->preauth = true;
-			break;
-		case IDLE:
-			option_idle(start, optarg);
-			break;
-		case LOG:
-			option_log(start, optarg);
-			break;
-		case VERSION:
-			puts(IMAPD_NAME " " IMAPD_VERSION);
-			exit(0);
-		case HELP:
-			fputs(usage_text, stdout);
-			exit(0);
-		default:
+		if (c >= OPTIONS)
 			refuse(start, EX_USAGE, "unknown option or missing"
 			    " value; see --help");
-		}
+		option_table[c].take(start, optarg);
 	}
 	if (optind < argc)
 		refuse(start, EX_USAGE, "no arguments but options are taken");
@@ -399,6 +482,7 @@ serve_caller(struct session *s)
 		return turn_away(s, why.text);
 	}
 	s->user = caller.user;
+	session_writer(s);
 	s->state = STATE_AUTH;
 	log_info("Preauthenticated user=%s host=%s",
 	    log_clean(str_c(s->user), user, sizeof(user)), s->peer);
@@ -429,6 +513,7 @@ main(int argc, char **argv)
 {
 	struct start start = {
 		.options.idle_timeout = IDLE_TIMEOUT,
+		.options.expunge_on = ON_EXPUNGE | ON_CLOSE | ON_LOGOUT,
 		.log = LOG_TO_SYSLOG,
 	};
 	struct session s = { .state = STATE_NOT_AUTH };

@@ -7,7 +7,7 @@
  *	layout		sector 0: how much room there is, and the key
  *	record 0, 1	a sector each, at 4096 and 8192
  *	plan 0, 1	head, then entries
- *	data 0, 1	new bytes, then a sum per sector of what stood there
+ *	data 0, 1	new bytes, then a sum per grain of what stood there
  *
  * The layout changes only while no plan is valid, after the heads of both
  * plans at their new places were wiped: what lies there by chance is no plan.
@@ -63,17 +63,23 @@ journal_hash(const struct journal *j, const void *p, size_t n)
 	return hash_of(&j->key, p, n);
 }
 
+bool
+journal_no_room(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
 static int
 sync_journal(const struct journal *j)
 {
 	return j->sync ? fs_sync(j->fd) : 0;
 }
 
-/* Room of a data place: the sums, four bytes for a sector, stand behind. */
+/* Room of a data place: the sums, four bytes for a grain, stand behind. */
 static int64_t
 data_room(size_t window)
 {
-	size_t n = window + window / SECTOR * sizeof(uint32_t) + PAGE;
+	size_t n = window + window / GRAIN * sizeof(uint32_t) + PAGE;
 
 	return (int64_t)(n + PAGE - n % PAGE);
 }
@@ -111,24 +117,27 @@ file_size(uint64_t entries, size_t window)
 	return plan_at(entries, 2) + 2 * data_room(window);
 }
 
-/* True when sector 0 describes this file. */
-static bool
+/* Does sector 0 describe this file? 1, 0, or -1 when nobody can tell: what
+ * can not be read now may be a valid plan nevertheless. */
+static int
 read_layout(struct journal *j)
 {
 	struct layout l;
 	struct stat st;
 
-	if (fs_pread(j->fd, (char *)&l, sizeof(l), 0) != 0 ||
-	    l.magic != magic ||
+	if (fstat(j->fd, &st) != 0)
+		return -1;
+	if (fs_pread(j->fd, (char *)&l, sizeof(l), 0) != 0)
+		return errno == 0 ? 0 : -1;
+	if (l.magic != magic ||
 	    l.hash != hash_of(&l.key, &l, offsetof(struct layout, hash)) ||
 	    l.entries > UINT32_MAX || l.window > JOURNAL_WINDOW_MAX ||
-	    fstat(j->fd, &st) != 0 ||
 	    st.st_size < file_size(l.entries, (size_t)l.window))
-		return false;
+		return 0;
 	j->entries = (uint32_t)l.entries;
 	j->window = (size_t)l.window;
 	j->key = l.key;
-	return true;
+	return 1;
 }
 
 static int
@@ -139,8 +148,8 @@ wipe(const struct journal *j, int64_t at)
 	return fs_pwrite(j->fd, zero, sizeof(zero), at);
 }
 
-int
-journal_make(struct journal *j, uint32_t entries, size_t window)
+static int
+write_layout(struct journal *j, uint32_t entries, size_t window)
 {
 	struct layout l = {
 		.magic = magic, .entries = entries, .window = window,
@@ -160,16 +169,47 @@ journal_make(struct journal *j, uint32_t entries, size_t window)
 	j->entries = entries;
 	j->window = window;
 	j->key = l.key;
-	/* What the file had more; should this fail, it has it still. */
-	fs_truncate(j->fd, file_size(entries, window));
 	return 0;
+}
+
+/* What the file has behind `size` is given back; should this fail, it has
+ * it still. */
+static void
+give_back(const struct journal *j, int64_t size)
+{
+	int e = errno;
+
+	fs_truncate(j->fd, size);
+	errno = e;
+}
+
+int
+journal_make(struct journal *j, uint32_t entries, size_t window)
+{
+	int e;
+
+	if (write_layout(j, entries, window) == 0) {
+		give_back(j, file_size(entries, window));
+		return 0;
+	}
+	/* The old layout counts, or the new one when only its last sync
+	 * failed. Room that was got but does not suffice is for others. */
+	e = errno;
+	switch (read_layout(j)) {
+	case 0:
+		give_back(j, 0);
+		break;
+	case 1:
+		give_back(j, file_size(j->entries, j->window));
+		break;
+	}
+	errno = e;
+	return -1;
 }
 
 int
 journal_reserve(struct journal *j, uint64_t entries, size_t window)
 {
-	int e;
-
 	if (entries > UINT32_MAX || window > JOURNAL_WINDOW_MAX) {
 		errno = EFBIG;
 		return -1;
@@ -180,14 +220,7 @@ journal_reserve(struct journal *j, uint64_t entries, size_t window)
 		window = j->window;
 	if (entries == j->entries && window == j->window)
 		return 0;
-	if (journal_make(j, (uint32_t)entries, window) == 0)
-		return 0;
-	/* Room that was got but does not suffice is for others. */
-	e = errno;
-	if (read_layout(j))
-		fs_truncate(j->fd, file_size(j->entries, j->window));
-	errno = e;
-	return -1;
+	return journal_make(j, (uint32_t)entries, window);
 }
 
 void
@@ -245,19 +278,37 @@ open_locked(const char *dir)
 	}
 }
 
+/* E_OK when the journal has its layout, which it may get just now. */
+static enum err
+lay_out(struct journal *j, struct why *why)
+{
+	int r = read_layout(j);
+
+	if (r < 0)
+		return why_set(why, E_IO, "cannot read the journal: %s",
+		    strerror(errno));
+	if (r == 1 || journal_make(j, JOURNAL_ENTRIES, JOURNAL_WINDOW) == 0)
+		return E_OK;
+	return why_set(why, journal_no_room(errno) ? E_FULL : E_PERM,
+	    "cannot make a journal: %s", strerror(errno));
+}
+
 enum err
 journal_open(struct journal *j, const char *dir, bool sync, struct why *why)
 {
+	enum err e;
+
 	init(j, dir, sync);
 	if (dir == NULL)
 		return why_set(why, E_PERM, "there is no place for a journal");
 	j->fd = open_locked(dir);
-	if (j->fd < 0 || (!read_layout(j) &&
-	    journal_make(j, JOURNAL_ENTRIES, JOURNAL_WINDOW) != 0)) {
-		why_set(why, E_PERM, "cannot make a journal: %s",
-		    strerror(errno));
+	if (j->fd < 0)
+		return why_set(why,
+		    journal_no_room(errno) ? E_FULL : E_PERM,
+		    "cannot open a journal: %s", strerror(errno));
+	if ((e = lay_out(j, why)) != E_OK) {
 		journal_close(j);
-		return E_PERM;
+		return e;
 	}
 	j->cache = xmalloc(CACHED * sizeof(*j->cache));
 	return E_OK;
@@ -266,13 +317,17 @@ journal_open(struct journal *j, const char *dir, bool sync, struct why *why)
 enum err
 journal_look(struct journal *j, const char *dir)
 {
+	int r = 0;
+
 	init(j, dir, false);
 	if (dir != NULL)
 		j->fd = fs_own(dir, "journal", false);
-	if (j->fd >= 0 && read_layout(j))
+	if (j->fd >= 0)
+		r = read_layout(j);
+	if (r == 1)
 		return E_OK;
 	journal_close(j);
-	return E_NOENT;
+	return r < 0 ? E_IO : E_NOENT;
 }
 
 void
@@ -393,7 +448,7 @@ journal_add(struct journal *j, const struct entry *e)
 }
 
 int
-journal_commit(struct journal *j, struct plan *plan)
+journal_commit(struct journal *j, struct plan *plan, bool now)
 {
 	int which = place_for_new(j);
 
@@ -409,7 +464,8 @@ journal_commit(struct journal *j, struct plan *plan)
 		return -1;
 	plan->hash = journal_hash(j, plan, offsetof(struct plan, hash));
 	if (fs_pwrite(j->fd, (const char *)plan, sizeof(*plan),
-	    plan_at(j->entries, which)) != 0 || sync_journal(j) != 0)
+	    plan_at(j->entries, which)) != 0 ||
+	    (now && sync_journal(j) != 0))
 		return -1;
 	j->older = j->live;
 	j->live = which;
@@ -434,23 +490,27 @@ journal_entry(struct journal *j, const struct plan *plan, uint32_t i)
 	return &j->cache[i - j->cached];
 }
 
+static int
+wipe_plan(struct journal *j, int which, bool now)
+{
+	if (wipe(j, plan_at(j->entries, which)) != 0)
+		return -1;
+	return now ? sync_journal(j) : 0;
+}
+
 /*
  * The older first: the newer one must not be gone while that still counts.
  * With none valid, heads of plans that were never whole are wiped.
  */
 int
-journal_clear(struct journal *j)
+journal_clear(struct journal *j, bool now)
 {
 	if (j->live < 0)
-		return wipe(j, plan_at(j->entries, 0)) != 0 ||
-		    wipe(j, plan_at(j->entries, 1)) != 0 ||
-		    sync_journal(j) != 0 ? -1 : 0;
-	if (j->older >= 0 && (wipe(j, plan_at(j->entries, j->older)) != 0 ||
-	    sync_journal(j) != 0))
+		return wipe_plan(j, 0, false) == 0 ? wipe_plan(j, 1, now) : -1;
+	if (j->older >= 0 && wipe_plan(j, j->older, true) != 0)
 		return -1;
 	j->older = -1;
-	if (j->live >= 0 && (wipe(j, plan_at(j->entries, j->live)) != 0 ||
-	    sync_journal(j) != 0))
+	if (wipe_plan(j, j->live, now) != 0)
 		return -1;
 	j->live = -1;
 	return 0;

@@ -21,7 +21,7 @@
 
 enum {
 	/* Messages in a plan, and bytes of a window, that always have room:
-	 * with two places for each the journal takes 17.9 MB. */
+	 * with two places for each the journal takes 18.6 MB. */
 	JOURNAL_ENTRIES = 54600,
 	JOURNAL_WINDOW = 6291456,
 	/* A window grows, where the disk has room, to take a whole message
@@ -29,9 +29,11 @@ enum {
 	JOURNAL_WINDOW_MAX = 67108864,
 	/* What a disk writes whole. */
 	SECTOR = 512,
+	/* A record has a sum of so many bytes: no message is as small. */
+	GRAIN = 64,
 };
 
-enum plan_kind { PLAN_COMPACT = 1, PLAN_EXPAND, PLAN_PATCH };
+enum plan_kind { PLAN_COMPACT = 1, PLAN_EXPAND, PLAN_PATCH, PLAN_APPEND };
 
 struct plan {
 	uint64_t magic;
@@ -39,7 +41,7 @@ struct plan {
 	uint64_t token;		/* names this plan; also in its seams */
 	uint64_t dev, ino;
 	int64_t size;		/* of the mailbox when the plan was made */
-	int64_t grow;		/* expansion: bytes it gains */
+	int64_t grow;		/* expansion, append: bytes it gains */
 	uint64_t sum;		/* hash of the entries */
 	uint32_t kind;
 	uint32_t n;		/* entries */
@@ -75,7 +77,9 @@ struct entry {
 	uint8_t eol;		/* line ends added behind */
 };
 
-enum record_kind { RECORD_FILL = 1, RECORD_MOVE, RECORD_CUT, RECORD_PATCH };
+enum record_kind {
+	RECORD_FILL = 1, RECORD_MOVE, RECORD_CUT, RECORD_PATCH, RECORD_APPEND,
+};
 
 struct record {
 	uint64_t token;		/* of the plan it belongs to */
@@ -87,7 +91,7 @@ struct record {
 	int64_t d, n;		/* where the new bytes go, and how many */
 	int64_t s, s2;		/* the range that they come from */
 	uint64_t hash;		/* of the new bytes */
-	uint64_t sums;		/* of the sums of the sectors before */
+	uint64_t sums;		/* of the sums of the grains before */
 	uint64_t before, after;	/* of what stands around */
 	uint64_t self;		/* of all above */
 };
@@ -112,11 +116,13 @@ struct journal {
 /*
  * Opens dir/journal, made if need be, and locks it, waiting for another
  * session of this user, who waits for nothing but the disk. E_PERM when
- * there can be none; E_IO. With !sync no power cut is provided for.
+ * there can be none, E_FULL when there is no room for it; E_IO. With !sync
+ * no power cut is provided for.
  */
 enum err	journal_open(struct journal *j, const char *dir, bool sync,
 		    struct why *why);
-/* Opens only what is there and takes no lock; E_NOENT. To look at plans. */
+/* Opens only what is there and takes no lock; E_NOENT, E_IO. To look at
+ * plans. */
 enum err	journal_look(struct journal *j, const char *dir);
 void		journal_close(struct journal *j);
 
@@ -135,23 +141,25 @@ int	journal_plan(struct journal *j, struct plan *out, bool whole);
 /*
  * A new plan takes the place of the valid one, if any, in one step: start,
  * add (cached, in order), then commit, which sets what of *plan the journal
- * knows best (magic, gen, token, n, sum). 0 or -1.
+ * knows best (magic, gen, token, n, sum). Without `now` the plan is on the
+ * disk only together with its first record: it must need that one. 0 or -1.
  */
 void	journal_start(struct journal *j);
 int	journal_add(struct journal *j, const struct entry *e);
-int	journal_commit(struct journal *j, struct plan *plan);
+int	journal_commit(struct journal *j, struct plan *plan, bool now);
 /* Entry i of the valid plan, valid until the next call; NULL with errno. */
 const struct entry	*journal_entry(struct journal *j,
 			    const struct plan *plan, uint32_t i);
-/* There is no valid plan any more. */
-int	journal_clear(struct journal *j);
+/* There is no valid plan any more; without `now` a power cut may bring it
+ * back. */
+int	journal_clear(struct journal *j, bool now);
 
-/* Sectors that [d, d + n) touches: so many sums has a record. */
+/* Grains that [d, d + n) touches: so many sums has a record. */
 static inline size_t
 journal_sums(int64_t d, int64_t n)
 {
 	return n == 0 ? 0 :
-	    (size_t)((d + n - 1) / SECTOR - d / SECTOR + 1);
+	    (size_t)((d + n - 1) / GRAIN - d / GRAIN + 1);
 }
 
 /*
@@ -173,5 +181,8 @@ int	journal_aside(struct journal *j);
 
 uint64_t	journal_hash(const struct journal *j, const void *p,
 		    size_t n);
+
+/* Does this errno say that the disk or the quota is full? */
+bool	journal_no_room(int error);
 
 #endif

@@ -24,6 +24,7 @@ enum {
 	/* Head and tail of the known file that must not have changed when
 	 * only the rest is to be scanned. */
 	EDGE_BYTES = 4096,
+	HEAD_MAX = 1048576,
 	/*
 	 * A time stamp younger than this may be shared by a later change:
 	 * clocks of the kernel tick, 10 ms at most (mbox.md 5.2).
@@ -31,8 +32,6 @@ enum {
 	RACY_MS = 50,
 	/* The same where stamps have whole seconds: NFS, old file systems. */
 	RACY_SECONDS_MS = 2000,
-	/* Rounds of "the file was replaced while we took the lock". */
-	OPEN_TRIES = 5,
 };
 
 static enum err
@@ -50,19 +49,29 @@ from_errno(struct why *why, const char *what)
 
 /*
  * Opens the file without waiting for a FIFO's writer and without following
- * a link that took the resolved path's place.
+ * a link that took the resolved path's place; for writing too, if somebody
+ * wants to write. A file that has a second name is for reading only: who
+ * holds that name does not know our locks.
  */
 static enum err
-open_file(const char *path, int *fd, struct why *why)
+open_file(struct mbox *mbox, int *fd, struct why *why)
 {
+	const int flags = O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
+	bool write = mbox->own->writer != NULL;
 	struct stat st;
 
-	*fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW |
-	    O_CLOEXEC);
+	*fd = -1;
+	if (write)
+		*fd = open(mbox->path, O_RDWR | flags);
+	write = *fd >= 0;
+	if (!write)
+		*fd = open(mbox->path, O_RDONLY | flags);
 	if (*fd < 0)
 		return from_errno(why, "open");
-	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		mbox->own->may_write = write && st.st_nlink == 1;
 		return E_OK;
+	}
 	close(*fd);
 	*fd = -1;
 	return why_set(why, E_NOTMBOX, "not a regular file");
@@ -101,20 +110,21 @@ set_state(struct mbox_state *state, const struct stat *st)
 	    RACY_SECONDS_MS : RACY_MS);
 }
 
-/* Hash of the EDGE_BYTES from `at` on, or what there is; -1 if unreadable. */
+/* Hash of n bytes from `at` on; -1 if unreadable. */
 static int
-edge(const struct mbox *mbox, int64_t at, int64_t size, uint64_t *out)
+edge(const struct mbox *mbox, int64_t at, size_t n, uint64_t *out)
 {
 	char text[EDGE_BYTES];
 	struct hash h;
-	size_t n = sizeof(text);
+	size_t piece;
 
-	if ((int64_t)n > size - at)
-		n = (size_t)(size - at);
-	if (fs_pread(mbox->fd, text, n, at) != 0)
-		return -1;
 	hash_init(&h, &mbox->own->key);
-	hash_add(&h, (struct str){ text, n });
+	for (; n > 0; n -= piece, at += (int64_t)piece) {
+		piece = n < sizeof(text) ? n : sizeof(text);
+		if (fs_pread(mbox->fd, text, piece, at) != 0)
+			return -1;
+		hash_add(&h, (struct str){ text, piece });
+	}
 	*out = hash_end(&h);
 	return 0;
 }
@@ -122,10 +132,30 @@ edge(const struct mbox *mbox, int64_t at, int64_t size, uint64_t *out)
 static int
 edges(const struct mbox *mbox, int64_t size, uint64_t *head, uint64_t *tail)
 {
-	int64_t at = size > EDGE_BYTES ? size - EDGE_BYTES : 0;
+	int64_t n = size < EDGE_BYTES ? size : EDGE_BYTES;
 
-	return edge(mbox, 0, size, head) != 0 ||
-	    edge(mbox, at, size, tail) != 0 ? -1 : 0;
+	return edge(mbox, 0, mbox->own->head_n, head) != 0 ||
+	    edge(mbox, size - n, (size_t)n, tail) != 0 ? -1 : 0;
+}
+
+/*
+ * How much of the file's head must not have changed: with the field in it
+ * that says which UIDs have been given.
+ */
+static size_t
+head_bytes(const struct mbox *mbox, int64_t size)
+{
+	const struct mbox_private *own = mbox->own;
+	int64_t end = EDGE_BYTES, n = 0;
+
+	if (own->pseudo_head > 0)
+		n = own->pseudo + own->pseudo_head;
+	else if (mbox->n > 0)
+		n = mbox->msgs[0].start + mbox->msgs[0].from +
+		    mbox->msgs[0].head;
+	if (n > end)
+		end = n < HEAD_MAX ? n : HEAD_MAX;
+	return (size_t)(end < size ? end : size);
 }
 
 static void
@@ -172,13 +202,14 @@ sync_tail(struct mbox *mbox, const struct stat *st, struct why *why)
 	scan_setup(mbox, &scan, st);
 	scan.tail = true;
 	scan.at = mbox->state.size;
-	scan.based = mbox->sticky;
-	scan.uid_before = scan.uidlast = mbox->uidnext - 1;
+	scan.based = mbox->own->based;
+	scan.uid_before = mbox->uidnext - 1;
+	scan.uidlast = mbox->own->uidlast;
 	scan.keywords = mbox->keywords;
 	e = mbox_scan(&scan, why);
 	if (e == E_OK) {
 		keep_points(mbox->own, &scan);
-		mbox_append(mbox, &scan);
+		mbox_add_tail(mbox, &scan);
 	}
 	mbox_scan_free(&scan);
 	return e;
@@ -195,12 +226,16 @@ sync_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
 	if (!intact)
 		scan.old_end = -1;
 	e = mbox_scan(&scan, why);
-	if (e == E_OK)
+	if (e == E_OK) {
 		keep_points(mbox->own, &scan);
-	if (e == E_OK && first)
-		mbox_number(mbox, &scan);
-	else if (e == E_OK)
-		mbox_match(mbox, &scan);
+		mbox->own->pseudo = scan.pseudo;
+		mbox->own->pseudo_head = scan.pseudo_head;
+		mbox->own->uidlast = scan.based ? scan.uidlast : 0;
+		if (first)
+			mbox_number(mbox, &scan);
+		else
+			mbox_match(mbox, &scan);
+	}
 	mbox_scan_free(&scan);
 	return e;
 }
@@ -226,14 +261,14 @@ is_intact(struct mbox *mbox, const struct stat *st)
 
 /*
  * Brings the list up to the file as it is now; all of it is read when `all`
- * or when nothing was read before. The read lock is held. A racy state is
- * confirmed by content once, which makes it older.
+ * or when nothing was read before. A racy state is confirmed by content
+ * once, which makes it older.
  */
-static enum err
-sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
+enum err
+mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
 	struct mbox_state *state = &mbox->state;
-	bool intact, first = mbox->uidnext == 0;
+	bool intact, first = !mbox->own->shown;
 	enum err e = E_NOTMBOX;
 	struct stat st;
 
@@ -243,6 +278,8 @@ sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	if (!all && same_state(state, &st))
 		return E_OK;
 	*changed = true;
+	mbox->own->unsettled = true;
+	all = mbox_drop_new(mbox) || all;
 	mbox_forget(mbox->own);
 	intact = is_intact(mbox, &st);
 	if (!all && intact && state->size > 0 && st.st_size > state->size)
@@ -251,6 +288,7 @@ sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 		e = sync_all(mbox, &st, intact, first, why);
 	if (e != E_OK)
 		return e;
+	mbox->own->head_n = head_bytes(mbox, st.st_size);
 	if (edges(mbox, st.st_size, &mbox->own->head_edge,
 	    &mbox->own->tail_edge) != 0) {
 		/* The list is ahead of the state: no tail may be added. */
@@ -262,6 +300,37 @@ sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	if (fstat(mbox->fd, &st) != 0 || !same_state(state, &st))
 		state->racy = true;
 	return E_OK;
+}
+
+/*
+ * What others do from now on must show, even within one tick of the clock
+ * by which the kernel stamps files: the stamp we set is finer.
+ */
+void
+mbox_written(struct mbox *mbox)
+{
+	struct mbox_state *state = &mbox->state;
+	int64_t known = state->size;
+	struct stat st;
+	bool fine;
+
+	mbox_forget(mbox->own);
+	mbox->own->head_n = head_bytes(mbox, known);
+	fine = fs_touch(mbox->fd) == 0;
+	if (fstat(mbox->fd, &st) != 0 || edges(mbox, known,
+	    &mbox->own->head_edge, &mbox->own->tail_edge) != 0) {
+		/* All will be read again; but the list is right. */
+		memset(state, 0, sizeof(*state));
+		state->size = known;
+		return;
+	}
+	set_state(state, &st);
+	state->racy = state->racy && !fine;
+	/* Mail that came meanwhile, from somebody who takes no lock. */
+	if (st.st_size != known) {
+		state->size = known;
+		memset(&state->mtime, 0, sizeof(state->mtime));
+	}
 }
 
 /* The INBOX file is gone: an MUA may remove an empty one (Debian 11.6). */
@@ -283,8 +352,8 @@ file_is_gone(struct mbox *mbox, bool *changed)
  * than INBOX that was deleted stays readable through its descriptor until
  * it is closed.
  */
-static enum err
-renew(struct mbox *mbox, bool *changed, struct why *why)
+enum err
+mbox_renew(struct mbox *mbox, bool *changed, struct why *why)
 {
 	struct stat st;
 	enum err e;
@@ -302,7 +371,7 @@ renew(struct mbox *mbox, bool *changed, struct why *why)
 		return E_OK;
 	if (!S_ISREG(st.st_mode))
 		return why_set(why, E_NOTMBOX, "not a regular file");
-	e = open_file(mbox->path, &fd, why);
+	e = open_file(mbox, &fd, why);
 	if (e == E_NOENT && mbox->inbox) {
 		file_is_gone(mbox, changed);
 		return E_OK;
@@ -319,8 +388,8 @@ renew(struct mbox *mbox, bool *changed, struct why *why)
 }
 
 /* Does the path lead to the file that we have open, or, deleted, nowhere? */
-static bool
-is_current(const struct mbox *mbox)
+bool
+mbox_is_current(const struct mbox *mbox)
 {
 	struct stat here, there;
 
@@ -338,22 +407,26 @@ enum err
 mbox_lock_synced(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
 	unsigned tries;
+	bool hot;
 	enum err e;
 
-	for (tries = 0; tries < OPEN_TRIES; tries++) {
-		e = renew(mbox, changed, why);
+	for (tries = 0; tries < MBOX_TRIES; tries++) {
+		e = mbox_renew(mbox, changed, why);
 		if (e != E_OK || mbox->fd < 0)
 			return e;
 		e = lock_read(mbox->fd, LOCK_TIMEOUT, why);
 		if (e != E_OK)
 			return e;
-		if (is_current(mbox)) {
-			e = sync_locked(mbox, all, changed, why);
+		hot = mbox_is_hot(mbox);
+		if (!hot && mbox_is_current(mbox)) {
+			e = mbox_sync_locked(mbox, all, changed, why);
 			if (e != E_OK)
 				lock_drop(mbox->fd);
 			return e;
 		}
 		lock_drop(mbox->fd);
+		if (hot && (e = mbox_recover(mbox, why)) != E_OK)
+			return e;
 	}
 	return why_set(why, E_INUSE, "the mailbox is being replaced");
 }
@@ -379,12 +452,14 @@ sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	if (changed == NULL)
 		changed = &ignored;
 	*changed = false;
-	if (!all && is_unchanged(mbox))
-		return E_OK;
-	e = mbox_lock_synced(mbox, all, changed, why);
-	if (e == E_OK && mbox->fd >= 0)
-		lock_drop(mbox->fd);
-	return e;
+	if (all || !is_unchanged(mbox)) {
+		e = mbox_lock_synced(mbox, all, changed, why);
+		if (e != E_OK)
+			return e;
+		if (mbox->fd >= 0)
+			lock_drop(mbox->fd);
+	}
+	return mbox_settle(mbox, changed, why);
 }
 
 enum err
@@ -399,12 +474,10 @@ mbox_verify(struct mbox *mbox, bool *changed, struct why *why)
 	return sync_file(mbox, true, changed, why);
 }
 
-enum err
-mbox_open(struct mbox **out, const char *path, bool inbox, struct why *why)
+static struct mbox *
+new_mbox(const char *path, bool inbox)
 {
 	struct mbox *mbox = xmalloc(sizeof(*mbox));
-	struct mbox_scan empty = { .n = 0 };
-	enum err e;
 
 	memset(mbox, 0, sizeof(*mbox));
 	mbox->own = xmalloc(sizeof(*mbox->own));
@@ -417,17 +490,43 @@ mbox_open(struct mbox **out, const char *path, bool inbox, struct why *why)
 	if (getrandom(&mbox->own->key, sizeof(mbox->own->key),
 	    GRND_NONBLOCK) < 0)
 		mbox->own->key.k0 = (uint64_t)time(NULL);
+	return mbox;
+}
+
+enum err
+mbox_open_as(struct mbox **out, const char *path, bool inbox,
+    const struct mbox_writer *writer, bool claims, struct why *why)
+{
+	struct mbox *mbox = new_mbox(path, inbox);
+	struct mbox_scan empty = { .n = 0 };
+	bool changed;
+	enum err e;
+
+	mbox->own->writer = writer;
+	mbox->own->claims = claims;
+	/* Where there is no file, one may come. */
+	mbox->own->may_write = writer != NULL;
+	mbox->spool = writer != NULL ? writer->dir : NULL;
 	e = sync_file(mbox, true, NULL, why);
-	if (e == E_OK && mbox->uidnext == 0)
+	if (e == E_OK && mbox->uidnext == 0) {
 		mbox_number(mbox, &empty);
+		e = mbox_settle(mbox, &changed, why);
+	}
 	if (e == E_OK && mbox->fd < 0 && !inbox)
 		e = why_set(why, E_NOENT, "no such mailbox");
+	mbox->own->shown = true;
 	if (e != E_OK) {
 		mbox_close(mbox);
 		mbox = NULL;
 	}
 	*out = mbox;
 	return e;
+}
+
+enum err
+mbox_open(struct mbox **out, const char *path, bool inbox, struct why *why)
+{
+	return mbox_open_as(out, path, inbox, NULL, false, why);
 }
 
 void

@@ -55,6 +55,7 @@ struct mbox {
 	uint32_t uidvalidity;
 	uint32_t uidnext;
 	bool sticky;		/* UIDs last beyond this session */
+	bool writable;		/* by mbox_write.h */
 	struct keywords keywords;
 	/* Where a message too big for memory is copied to, unlinked; NULL:
 	 * nowhere. Set by the caller, who keeps it. */
@@ -63,9 +64,9 @@ struct mbox {
 };
 
 /*
- * Opens and scans. path must be resolved already (folder_path). A missing
- * INBOX is an empty one. On failure *out is NULL: E_NOENT, E_PERM,
- * E_NOTMBOX, E_INUSE, E_IO. mbox_close frees; NULL is fine.
+ * Opens and scans, for reading only. path must be resolved already
+ * (folder_path). A missing INBOX is an empty one. On failure *out is NULL:
+ * E_NOENT, E_PERM, E_NOTMBOX, E_INUSE, E_IO. mbox_close frees; NULL is fine.
  */
 enum err	mbox_open(struct mbox **out, const char *path, bool inbox,
 		    struct why *why);
@@ -90,12 +91,15 @@ int64_t		mbox_find(const struct mbox *mbox, uint32_t uid);
  * pointers taken before are void; E_GONE when the message left.
  */
 struct mbox_text {
+	struct str from;	/* the From_ line */
 	struct str header;	/* with its empty line */
 	struct str body;	/* p == NULL when it was not asked for */
 	struct str whole;	/* both, or the header alone */
 };
 enum err	mbox_text(struct mbox *mbox, uint32_t uid, bool body,
 		    struct mbox_text *out, struct why *why);
+/* Who has sent it, as its From_ line says. */
+struct str	mbox_sender(const struct mbox_text *text);
 
 /* Ends a command's reading: gives back what a big message took. */
 void		mbox_rest(struct mbox *mbox);

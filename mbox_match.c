@@ -206,8 +206,14 @@ take_by_uid(struct table *t, const struct msg *new)
 static void
 add_new(struct mbox *mbox, struct msg *msg)
 {
-	if (msg->uid < mbox->uidnext)
+	/* An X-UID that we know to have been given is nobody's now. */
+	if (msg->uid < mbox->uidnext) {
 		msg->uid = mbox->uidnext;
+		if (mbox->writable)
+			msg->bits |= MSG_UNSTAMPED | MSG_NEW;
+		if (mbox->inbox)
+			msg->flags &= (uint8_t)~FLAG_DELETED;
+	}
 	mbox->uidnext = msg->uid + 1;
 	if (mbox->n == mbox->room) {
 		mbox->room = mbox->room == 0 ? 64 :
@@ -224,6 +230,11 @@ renewed(const struct msg *old, const struct msg *new)
 {
 	struct msg msg = *new;
 
+	if (msg.uid != old->uid) {
+		msg.bits |= MSG_UNSTAMPED | (old->bits & MSG_STUCK);
+		msg.flags &= (uint8_t)~FLAG_DELETED;
+		msg.flags |= old->flags & FLAG_DELETED;
+	}
 	msg.uid = old->uid;
 	msg.flags &= (uint8_t)~FLAG_RECENT;
 	msg.flags |= old->flags & FLAG_RECENT;
@@ -287,6 +298,20 @@ same_uids(const struct mbox *mbox, const struct mbox_scan *scan)
 	    scan->uidvalidity == mbox->uidvalidity;
 }
 
+/*
+ * A UID that was not shown is not kept either: another session may by now
+ * have given the message another one.
+ */
+bool
+mbox_drop_new(struct mbox *mbox)
+{
+	uint32_t n = mbox->n;
+
+	while (mbox->n > 0 && mbox->msgs[mbox->n - 1].bits & MSG_NEW)
+		mbox->uidnext = mbox->msgs[--mbox->n].uid;
+	return mbox->n < n;
+}
+
 void
 mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 {
@@ -310,12 +335,17 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 	add_unknown(mbox, scan, known, false);
 	if (scan->based)
 		mbox->keywords = scan->keywords;
+	mbox->own->based = same;
+	/* Another program began anew, under a number that its clients know
+	 * by now: what we know is good for this session, not for the file. */
+	if (scan->based && !same)
+		mbox->writable = mbox->sticky = false;
 	table_free(&table);
 	free(known);
 }
 
 void
-mbox_append(struct mbox *mbox, struct mbox_scan *scan)
+mbox_add_tail(struct mbox *mbox, struct mbox_scan *scan)
 {
 	uint32_t i;
 
@@ -341,32 +371,74 @@ all_stamped(const struct mbox_scan *scan)
  * top of that, so that it still rises.
  */
 static uint32_t
-session_uidvalidity(const struct mbox_scan *scan)
+session_uidvalidity(uint32_t files)
 {
 	const uint32_t epoch = 1767225600;
 	uint32_t v = (uint32_t)time(NULL) & INT32_MAX;
 
-	if (scan->based && v <= scan->uidvalidity)
-		v = scan->uidvalidity + 1 + (v > epoch ? v - epoch : 0);
+	if (v <= files)
+		v = files + 1 + (v > epoch ? v - epoch : 0);
 	return v > INT32_MAX ? INT32_MAX : v;
+}
+
+void
+mbox_number_session(struct mbox *mbox)
+{
+	uint32_t i;
+
+	mbox->sticky = mbox->writable = false;
+	mbox->uidvalidity = session_uidvalidity(mbox->uidvalidity);
+	mbox->uidnext = mbox->n + 1;
+	for (i = 0; i < mbox->n; i++) {
+		mbox->msgs[i].uid = i + 1;
+		mbox->msgs[i].bits &= (uint8_t)~(MSG_UNSTAMPED | MSG_NEW);
+	}
+}
+
+/* Are so many UIDs left that nobody need think of it in this session? */
+static bool
+uids_left(const struct mbox_scan *scan)
+{
+	return scan->uidlast < INT32_MAX - UINT32_C(0x2000000);
+}
+
+/*
+ * All UIDs are to stand in the file. The first message without one, and
+ * what stands behind it, gets new ones: UIDs that do not rise through the
+ * file would make UW throw away all of them, and Dovecot some.
+ */
+static void
+number_lasting(struct mbox *mbox, const struct mbox_scan *scan)
+{
+	struct msg *msg = mbox->msgs, *end = msg + mbox->n;
+
+	mbox->own->based = scan->based && (!mbox->writable ||
+	    uids_left(scan));
+	mbox->uidnext = mbox->own->based ? scan->uidlast + 1 : 1;
+	while (msg < end && msg->uid != 0 && mbox->own->based)
+		msg++;
+	for (; msg < end; msg++) {
+		msg->uid = mbox->uidnext++;
+		msg->bits |= MSG_UNSTAMPED | MSG_NEW;
+	}
 }
 
 void
 mbox_number(struct mbox *mbox, struct mbox_scan *scan)
 {
-	uint32_t i;
-
+	free(mbox->msgs);
 	mbox->keywords = scan->keywords;
-	mbox->sticky = all_stamped(scan);
-	mbox->uidvalidity = mbox->sticky ? scan->uidvalidity :
-	    session_uidvalidity(scan);
-	mbox->uidnext = mbox->sticky ? scan->uidlast + 1 : scan->n + 1;
-	if (!mbox->sticky)
-		for (i = 0; i < scan->n; i++)
-			scan->msgs[i].uid = i + 1;
 	mbox->msgs = scan->msgs;
 	mbox->n = scan->n;
 	mbox->room = scan->room;
+	mbox->uidvalidity = scan->based ? scan->uidvalidity : 0;
+	mbox->writable = mbox->own->may_write &&
+	    (scan->n == 0 || scan->msgs[0].from > 0);
+	mbox->sticky = mbox->writable || all_stamped(scan);
+	if (mbox->sticky)
+		number_lasting(mbox, scan);
+	else
+		mbox_number_session(mbox);
 	scan->msgs = NULL;
 	scan->n = scan->room = 0;
 }

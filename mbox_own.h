@@ -8,12 +8,25 @@
 #include <stdint.h>
 
 #include "mbox.h"
+#include "mbox_write.h"
+#include "rewrite.h"
 #include "lib/hash.h"
 #include "lib/meta.h"
+#include "lib/stamp.h"
+
+enum {
+	/* Rounds of "the file was replaced while we took the lock". */
+	MBOX_TRIES = 5,
+};
 
 enum {
 	MSG_POINT = 1,		/* boundary only by a known append point */
 	MSG_TWIN = 2,		/* one of several alike, some of them gone */
+	MSG_QUOTED = 4,		/* we stored it, with lines quoted */
+	MSG_UNSTAMPED = 8,	/* its uid does not stand in the file */
+	MSG_NEW = 16,		/* no client has seen its uid */
+	MSG_STUCK = 32,		/* no room to stamp it or to mark it as old */
+	MSG_OPEN = 64,		/* its header is cut off: no empty line */
 };
 
 /* A copied piece of the file, checked message by message as it is used. */
@@ -36,6 +49,20 @@ struct mbox_private {
 	uint32_t text_uid;	/* whose text was last handed out, or 0 */
 	struct mbox_text text;
 	struct meta meta;
+	/* For writing. */
+	const struct mbox_writer *writer;	/* NULL: reads only */
+	bool claims;		/* MBOX_SELECT: new mail is \Recent here */
+	bool may_write;		/* the system lets us */
+	bool unsettled;		/* something of the list is to be stamped */
+	bool shown;		/* the list's UIDs count: somebody may know
+				 * them, or they stand in the file */
+	bool based;		/* uidvalidity stands in the file */
+	uint32_t uidlast;	/* and so does this, as last UID */
+	size_t head_n;		/* bytes that head_edge is of */
+	/* UW's pseudo message, which holds it then: From_ line and header
+	 * begin at offset pseudo, of so many bytes; 0 when there is none. */
+	int64_t pseudo;
+	uint32_t pseudo_head;
 };
 
 /* Nothing in the window counts any more: the file changed. */
@@ -49,6 +76,95 @@ void		mbox_free_window(struct mbox_private *own);
  */
 enum err	mbox_lock_synced(struct mbox *mbox, bool all, bool *changed,
 		    struct why *why);
+
+/* What it stands on: fd is the file that the path names now, or -1; is it
+ * still, now that the lock is held; the list is what the file holds. */
+enum err	mbox_renew(struct mbox *mbox, bool *changed,
+		    struct why *why);
+bool		mbox_is_current(const struct mbox *mbox);
+enum err	mbox_sync_locked(struct mbox *mbox, bool all, bool *changed,
+		    struct why *why);
+/* mbox_open for whichever purpose. */
+enum err	mbox_open_as(struct mbox **out, const char *path,
+		    bool inbox, const struct mbox_writer *writer,
+		    bool claims, struct why *why);
+
+/* Under either lock: was a rewrite of this file interrupted, as far as we
+ * may write to it? Under none: carries it to its end. */
+bool		mbox_is_hot(const struct mbox *mbox);
+enum err	mbox_recover(struct mbox *mbox, struct why *why);
+/* Under no lock: what is new in the list gets its UID in the file. What can
+ * not have one is shown for this session alone, or not yet. */
+enum err	mbox_settle(struct mbox *mbox, bool *changed,
+		    struct why *why);
+/* Takes out of the list what nobody has seen. True if there was any: the
+ * file must be read again to find it. */
+bool		mbox_drop_new(struct mbox *mbox);
+/* Numbers the list anew, for this session alone. */
+void		mbox_number_session(struct mbox *mbox);
+
+/*
+ * The same with the write lock (the file open for writing), after an
+ * interrupted rewrite of it has been carried to its end, and with all UIDs
+ * in the file; E_OK with mbox->fd < 0 where there is no INBOX file. To be
+ * given back by mbox_unlock.
+ */
+enum err	mbox_lock_write(struct mbox *mbox, bool *changed,
+		    struct why *why);
+void		mbox_unlock(struct mbox *mbox);
+/*
+ * The rest is for under that lock.
+ *
+ * We have changed the file, and the list and state.size say all of it: what
+ * others do from now on will be seen.
+ */
+void		mbox_written(struct mbox *mbox);
+/*
+ * X-IMAPbase (or that of the pseudo message) is to say uidlast and the
+ * names, which begin with mbox->keywords as they are and become them. May
+ * move messages. E_OK too while there is no message that could hold it: the
+ * first one that is stamped will.
+ */
+enum err	mbox_base(struct mbox *mbox, uint32_t uidlast,
+		    const struct keywords *names, struct why *why);
+/* The stamp that the message is to have as the list says it; with the base
+ * field when it is the first and there is no pseudo message. */
+void		mbox_stamp_of(const struct mbox *mbox,
+		    const struct msg *msg, struct stamp *out);
+/* What all rewriting of this mailbox has in common; no items. */
+void		mbox_rewrite_setup(const struct mbox *mbox,
+		    struct rewrite *r);
+/* What such a rewrite answered, in words for the client where the engine's
+ * say too little; at a failure nothing known of the file counts any more. */
+enum err	mbox_rewritten(struct mbox *mbox, enum err e,
+		    struct why *why);
+/* LFs that the text from `start` to `end` lacks to end in an empty line. */
+enum err	mbox_missing_eol(const struct mbox *mbox, int64_t start,
+		    int64_t end, uint8_t *out, struct why *why);
+/* The number under which UIDs are given stays so from now on. */
+enum err	mbox_fix_uidvalidity(struct mbox *mbox, struct why *why);
+/* rewrite_patch; the list and the state are as good as before. */
+enum err	mbox_patch(struct mbox *mbox,
+		    const struct rewrite_patch *patches, size_t n,
+		    struct why *why);
+/*
+ * Fills r with the messages from msgs[first] on, for the caller to say what
+ * is to become of them (he frees r->items, also at a failure); mbox_rewrite
+ * then does it, and the list follows.
+ */
+enum err	mbox_items(struct mbox *mbox, uint32_t first,
+		    struct rewrite *r, struct why *why);
+enum err	mbox_rewrite(struct mbox *mbox, uint32_t first,
+		    struct rewrite *r, struct why *why);
+/* Marks as old in the file what is \Recent here, where there is room. */
+enum err	mbox_claim(struct mbox *mbox, struct why *why);
+/*
+ * Under either lock, synced: From_ line and header of the message as they
+ * are in the file, and in own->meta what they say; valid until the next call.
+ * E_GONE when the message is not there.
+ */
+enum err	mbox_header(struct mbox *mbox, const struct msg *msg,
+		    struct str *out, struct why *why);
 
 /*
  * One pass over a mailbox file, or over its tail. The caller holds the read
@@ -80,6 +196,8 @@ struct mbox_scan {
 	uint32_t uidlast;
 	uint32_t uid_before;	/* the highest believed so far */
 	struct keywords keywords;
+	int64_t pseudo;		/* as in struct mbox_private */
+	uint32_t pseudo_head;
 
 	/* Private. */
 	char *buf;
@@ -105,10 +223,13 @@ void		mbox_scan_free(struct mbox_scan *s);
  */
 void		mbox_match(struct mbox *mbox, struct mbox_scan *scan);
 /* The same for a tail: all are new. */
-void		mbox_append(struct mbox *mbox, struct mbox_scan *scan);
+void		mbox_add_tail(struct mbox *mbox, struct mbox_scan *scan);
 /* For the first scan: takes the file's UIDs when every message has a
  * believable one, else numbers for this session. */
 void		mbox_number(struct mbox *mbox, struct mbox_scan *scan);
+
+/* Bits of the words, SP-separated, that are keywords of this mailbox. */
+uint32_t	mbox_keyword_bits(const struct keywords *k, struct str words);
 
 /* Hash of a text that has no header: the prefix of a damaged INBOX. */
 uint64_t	mbox_prefix_hash(const struct hash_key *key,

@@ -20,6 +20,7 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/params.h"
+#include "lib/quote.h"
 #include "lib/scan.h"
 
 enum {
@@ -30,6 +31,8 @@ enum {
 	/* What must be seen of the line behind a From_ line, or of a header
 	 * line, to know its kind. */
 	PEEK = META_PIECE_MIN,
+	/* Of a quoted message, to be looked at once more. */
+	PIECE_BYTES = 32768,
 	/* Bytes kept before a place: to see an empty line there. */
 	BEFORE = 8,
 };
@@ -381,8 +384,8 @@ body_end(const struct mbox_scan *s, int64_t from, int64_t next,
 	return next - 2 < from ? next : next - 2;
 }
 
-static uint32_t
-keyword_bits(const struct keywords *k, struct str words)
+uint32_t
+mbox_keyword_bits(const struct keywords *k, struct str words)
 {
 	struct str word;
 	uint32_t bits = 0;
@@ -439,7 +442,7 @@ believe(struct mbox_scan *s, struct msg *msg, bool first)
 		msg->flags &= (uint8_t)~FLAG_DELETED;
 	if (!(msg->flags & FLAG_OLD))
 		msg->flags |= FLAG_RECENT;
-	msg->keywords = keyword_bits(&s->keywords, meta_keywords(m));
+	msg->keywords = mbox_keyword_bits(&s->keywords, meta_keywords(m));
 }
 
 /*
@@ -472,6 +475,33 @@ date_message(const struct mbox_scan *s, const struct from *from,
 }
 
 /*
+ * We stored the message with quoted lines: its size is that without the
+ * quoting. Reads it once more, which few messages cost. 0, or -1.
+ */
+static int
+unquote(const struct mbox_scan *s, struct msg *msg)
+{
+	struct quote q = { .at = 0 };
+	char piece[PIECE_BYTES];
+	int64_t at = msg->start + msg->from;
+	size_t n, i;
+
+	msg->bits |= MSG_QUOTED;
+	while (at < msg->end) {
+		n = sizeof(piece);
+		if ((int64_t)n > msg->end - at)
+			n = (size_t)(msg->end - at);
+		if (fs_pread(s->fd, piece, n, at) != 0)
+			return -1;
+		i = 0;
+		while (quote_find(&q, (struct str){ piece, n }, &i))
+			msg->size -= q.marked;
+		at += (int64_t)n;
+	}
+	return 0;
+}
+
+/*
  * Reads the message whose From_ line `from` begins at `at`, and adds it
  * unless it is a pseudo message. Returns the offset of the next one, whose
  * From_ line is then in `from`; or -1.
@@ -498,9 +528,13 @@ scan_message(struct mbox_scan *s, int64_t at, struct from *from)
 	if (body < 0)
 		return -1;
 	msg.hash = meta_end(&s->meta);
+	if (!s->meta.ended)
+		msg.bits |= MSG_OPEN;
 	msg.head = (uint32_t)s->meta.bytes;
 	if (first && is_pseudo(s, name, body)) {
 		take_base(s);
+		s->pseudo = at;
+		s->pseudo_head = (uint32_t)(body - at);
 		return find_boundary(s, body, &bare, from);
 	}
 	believe(s, &msg, first);
@@ -510,6 +544,8 @@ scan_message(struct mbox_scan *s, int64_t at, struct from *from)
 	msg.end = body_end(s, body, next, &bare);
 	msg.size = s->meta.bytes - s->meta.hidden + s->meta.bare -
 	    s->meta.hidden_bare + (uint64_t)(msg.end - body) + bare;
+	if (s->meta.quoted && unquote(s, &msg) != 0)
+		return -1;
 	*new_msg(s) = msg;
 	return next;
 }

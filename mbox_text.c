@@ -2,8 +2,9 @@
  * mbox_text.c - hands out the bytes of one message. They are copied under
  * the read lock into a window, and checked there: From_ line and stable hash
  * must be those of the message meant, whatever offset led to it (mbox.md
- * 5.3). The metadata fields are taken out in the window, so a message is
- * one contiguous text for whoever asks. Never maps the mailbox.
+ * 5.3). The metadata fields are taken out in the window, and so is the
+ * quoting of what we stored, so a message is one contiguous text for whoever
+ * asks. Never maps the mailbox.
  */
 #include "mbox_own.h"
 
@@ -13,9 +14,11 @@
 #include <unistd.h>
 
 #include "lock.h"
+#include "lib/fromline.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/params.h"
+#include "lib/quote.h"
 
 enum {
 	/* Read ahead when messages are asked for in their order. */
@@ -66,15 +69,11 @@ static enum err
 fill_spool(struct mbox *mbox, int64_t at, uint64_t need, struct why *why)
 {
 	struct window *w = &mbox->own->window;
-	const char *dir = mbox->spool;
 	enum err e = E_OK;
-	int fd = -1;
+	int fd;
 
 	mbox_free_window(mbox->own);
-	if (dir != NULL)
-		fd = fs_spool(dir);
-	if (fd < 0 && (dir = getenv("TMPDIR")) != NULL)
-		fd = fs_spool(dir);
+	fd = fs_spool(mbox->spool);
 	if (fd < 0)
 		return why_set(why, E_LIMIT, "no room for a message of "
 		    "%llu bytes", (unsigned long long)need);
@@ -162,6 +161,7 @@ verify(struct mbox_private *own, const struct msg *msg, const char *p,
 
 	if (msg->from == 0) {
 		own->meta.hidden = 0;
+		own->meta.quoted = false;
 		return !body || msg->hash == mbox_prefix_hash(&own->key,
 		    (struct str){ p, (size_t)msg->end });
 	}
@@ -173,6 +173,7 @@ verify(struct mbox_private *own, const struct msg *msg, const char *p,
 		meta_line(&own->meta, line);
 	/* A header that grew (a Status field) ends elsewhere now. */
 	return meta_end(&own->meta) == msg->hash &&
+	    own->meta.quoted == ((msg->bits & MSG_QUOTED) != 0) &&
 	    own->meta.bytes == msg->head && (own->meta.ended ||
 	    msg->head >= HEADER_MAX_BYTES ||
 	    msg->end == msg->start + msg->from + msg->head);
@@ -204,13 +205,39 @@ hide_metadata(char *header, size_t n, uint64_t hidden)
 	return header + n - kept;
 }
 
+/* The header, which begins at p in the window, as clients see it. */
+static struct str
+show_header(const struct mbox_private *own, const struct msg *msg, char *p)
+{
+	char *header = hide_metadata(p, msg->head, own->meta.hidden);
+	size_t n = (size_t)(p + msg->head - header), gone;
+
+	if (msg->bits & MSG_QUOTED) {
+		gone = n - quote_remove(header, n);
+		if (gone > 0)
+			memmove(header + gone, header, n - gone);
+		header += gone;
+		n -= gone;
+	}
+	return (struct str){ header, n };
+}
+
 /* Behind the header that was last handed out comes its body. */
 static void
-add_body(struct mbox_text *text, const struct msg *msg)
+add_body(struct mbox_private *own, const struct msg *msg)
 {
-	text->body = (struct str){ text->header.p + text->header.n,
-	    (size_t)(msg->end - msg->start) - msg->from - msg->head };
-	text->whole.n = text->header.n + text->body.n;
+	struct mbox_text *text = &own->text;
+	struct window *w = &own->window;
+	int64_t at = msg->start + msg->from + msg->head;
+	size_t n = (size_t)(msg->end - at), kept = n;
+	char *body = w->p + (at - w->at);
+
+	if (msg->bits & MSG_QUOTED)
+		kept = quote_remove(body, n);
+	if (kept < n)
+		w->clean = msg->end;
+	text->body = (struct str){ body, kept };
+	text->whole.n = text->header.n + kept;
 }
 
 /* The text of a message in the window; false when it is another's. */
@@ -219,25 +246,23 @@ take_text(struct mbox *mbox, const struct msg *msg, bool body)
 {
 	struct mbox_private *own = mbox->own;
 	struct window *w = &own->window;
-	char *p = w->p + (msg->start - w->at), *header;
+	char *p = w->p + (msg->start - w->at);
 
 	if (!verify(own, msg, p, body))
 		return false;
-	p += msg->from;
-	header = hide_metadata(p, msg->head, own->meta.hidden);
-	if (header != p)
+	own->text.from = (struct str){ p, msg->from };
+	own->text.header = show_header(own, msg, p + msg->from);
+	if (own->text.header.n < msg->head)
 		w->clean = msg->start + msg->from + msg->head;
-	own->text.header = (struct str){ header,
-	    (size_t)(p + msg->head - header) };
 	own->text.body = (struct str){ NULL, 0 };
 	own->text.whole = own->text.header;
 	if (body)
-		add_body(&own->text, msg);
+		add_body(own, msg);
 	own->text_uid = msg->uid;
 	return true;
 }
 
-/* Is what is asked for in the window, untouched by hide_metadata? */
+/* Is what is asked for in the window, as it is on disk? */
 static bool
 in_window(const struct window *w, const struct msg *msg, bool body,
     int64_t clean)
@@ -263,7 +288,7 @@ again(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out)
 		if (i < 0 || !in_window(&own->window, &mbox->msgs[i], true,
 		    own->window.at))
 			return false;
-		add_body(&own->text, &mbox->msgs[i]);
+		add_body(own, &mbox->msgs[i]);
 	}
 	*out = own->text;
 	if (!body) {
@@ -308,4 +333,34 @@ mbox_text(struct mbox *mbox, uint32_t uid, bool body, struct mbox_text *out,
 			return e;
 	}
 	return why_set(why, E_IO, "the message changes while it is read");
+}
+
+enum err
+mbox_header(struct mbox *mbox, const struct msg *msg, struct str *out,
+    struct why *why)
+{
+	struct mbox_private *own = mbox->own;
+	const struct window *w = &own->window;
+	enum err e = E_OK;
+	const char *p;
+
+	own->text_uid = 0;
+	if (!in_window(w, msg, false, w->clean))
+		e = fill(mbox, msg->start, text_bytes(msg, false), why);
+	if (e != E_OK)
+		return e;
+	p = w->p + (msg->start - w->at);
+	if (!verify(own, msg, p, false))
+		return why_set(why, E_GONE, "the message is gone");
+	*out = (struct str){ p, (size_t)text_bytes(msg, false) };
+	return E_OK;
+}
+
+struct str
+mbox_sender(const struct mbox_text *text)
+{
+	struct fromline from = { .sender = STR("") };
+
+	fromline_read(text->from, &from);
+	return from.sender;
 }

@@ -358,46 +358,64 @@ literal_head(struct parser *p, uint64_t *size, bool *plus)
 	return 0;
 }
 
-/*
- * A synchronising literal is refused by the tagged BAD that comes instead of
- * the "+": the command ends here. The other kind is already on its way, so
- * it is read and forgotten, or the connection ends (RFC 7888 section 4).
- */
-static int
-literal_refuse(struct parser *p, uint64_t size, bool plus)
+int
+parse_literal(struct parser *p, struct literal *out)
 {
-	const char *why = "Literal too big";
+	bool plus = false;
 
-	if (plus && drain(p, size, "TOOBIG", why) != 0)
+	out->left = 0;
+	if (literal_head(p, &out->left, &plus) != 0)
 		return -1;
-	p->at_end = !plus;
-	return fault(p, PARSE_TOO_BIG, "TOOBIG", why);
+	out->waits = !plus;
+	return 0;
+}
+
+int
+parse_literal_read(struct parser *p, struct literal *l, char *to,
+    size_t room, size_t *n)
+{
+	struct reply reply = { p->io };
+
+	if (l->waits) {
+		reply_raw(&reply, STR("+ Ready for argument\r\n"));
+		io_flush(p->io);
+		l->waits = false;
+	}
+	*n = l->left < room ? (size_t)l->left : room;
+	l->left -= *n;
+	return io_read(p->io, to, *n) == 0 ? 0 : ended(p);
+}
+
+/* RFC 7888 section 4 leaves the choice: read it, or close the connection. */
+int
+parse_literal_refuse(struct parser *p, struct literal *l)
+{
+	p->at_end = p->refused = l->waits;
+	return l->waits ? 0 : drain(p, l->left, "TOOBIG", "Literal too big");
 }
 
 static int
 literal(struct parser *p, struct str *out)
 {
-	struct reply reply = { p->io };
-	uint64_t size = 0;
-	bool plus = false;
+	struct literal l;
 	char *bytes;
+	size_t n;
 
-	if (literal_head(p, &size, &plus) != 0)
+	if (parse_literal(p, &l) != 0)
 		return -1;
-	if (size > p->literal_max || size > p->literals_left)
-		return literal_refuse(p, size, plus);
-	p->literals_left -= (uint32_t)size;
-	if (!plus) {
-		reply_raw(&reply, STR("+ Ready for argument\r\n"));
-		io_flush(p->io);
+	if (l.left > p->literal_max || l.left > p->literals_left) {
+		if (parse_literal_refuse(p, &l) != 0)
+			return -1;
+		return fault(p, PARSE_TOO_BIG, "TOOBIG", "Literal too big");
 	}
-	bytes = pool_alloc(p->pool, (size_t)size);
-	if (io_read(p->io, bytes, (size_t)size) != 0)
-		return ended(p);
+	p->literals_left -= (uint32_t)l.left;
+	bytes = pool_alloc(p->pool, (size_t)l.left);
+	if (parse_literal_read(p, &l, bytes, (size_t)l.left, &n) != 0)
+		return -1;
 	/* "CHAR8 = any OCTET except NUL" */
-	if (memchr(bytes, '\0', (size_t)size) != NULL)
+	if (memchr(bytes, '\0', n) != NULL)
 		return parse_bad(p, "NUL in literal");
-	*out = (struct str){ bytes, (size_t)size };
+	*out = (struct str){ bytes, n };
 	return 0;
 }
 
@@ -510,6 +528,66 @@ parse_date(struct parser *p, int64_t *day)
 	if (r != 0 || date_day_from_imap(s, day) != 0)
 		return parse_bad(p, "Invalid date");
 	return 0;
+}
+
+int
+parse_date_time(struct parser *p, struct date *out)
+{
+	struct str s = { NULL, 0 };
+
+	if (quoted(p, &s) != 0 || date_from_imap(s, out) != 0)
+		return parse_bad(p, "Invalid date-time");
+	return 0;
+}
+
+/* Its bit, of the name without its backslash; 0 for a flag-extension. */
+static unsigned
+system_flag(struct str name)
+{
+	unsigned bit;
+
+	for (bit = 1; bit <= FLAG_RECENT; bit <<= 1)
+		if (str_ieq(str_from(flag_name(bit), 1), name))
+			return bit;
+	return 0;
+}
+
+/* flag = "\" atom / atom */
+static int
+flag(struct parser *p, struct flag_list *out)
+{
+	bool keyword = !parse_if(p, '\\');
+	struct str name;
+	unsigned bit;
+
+	if (parse_atom(p, &name) != 0)
+		return -1;
+	if (keyword) {
+		out->over |= keyword_add(&out->names, name) < 0;
+		return 0;
+	}
+	bit = system_flag(name);
+	if (bit == FLAG_RECENT)
+		return parse_bad(p, "\\Recent can not be changed");
+	out->flags |= bit;
+	return 0;
+}
+
+int
+parse_flags(struct parser *p, struct flag_list *out)
+{
+	bool list = parse_peek(p) == '(';
+
+	memset(out, 0, sizeof(*out));
+	if (list && parse_open(p) != 0)
+		return -1;
+	if (list && parse_peek(p) == ')')
+		return parse_close(p);
+	do {
+		if (flag(p, out) != 0)
+			return -1;
+	} while (parse_if(p, ' '));
+	return list ? parse_close(p) : 0;
 }
 
 static int

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/date.h"
+#include "lib/flags.h"
 #include "lib/io.h"
 #include "lib/mem.h"
 #include "lib/set.h"
@@ -34,6 +36,7 @@ struct parser {
 	uint32_t drain_left;	/* bytes that may still be thrown away */
 	unsigned depth;		/* parentheses open now */
 	bool at_end;		/* the line end has been taken */
+	bool refused;		/* in place of a "+": the rest never came */
 	enum parse_fault fault;
 	const char *why;	/* our words, for the BAD or BYE */
 	const char *code;	/* "TOOBIG", "LIMIT" or NULL, likewise */
@@ -79,6 +82,41 @@ int	parse_date(struct parser *p, int64_t *day);
 int	parse_mailbox(struct parser *p, struct str *out);
 /* list-mailbox: an atom that may hold "%" "*" "]", or a string. */
 int	parse_list_mailbox(struct parser *p, struct str *out);
+
+/* Quoted date-time of APPEND. */
+int	parse_date_time(struct parser *p, struct date *out);
+
+/*
+ * Flags with a space between them, in parentheses or without. \Recent is
+ * BAD: RFC 3501 2.3.2 has it "can not be used as an argument in a STORE or
+ * APPEND command"; other system flags that nobody knows are ignored (7.1).
+ */
+struct flag_list {
+	unsigned flags;		/* of FLAGS_SYSTEM */
+	struct keywords names;
+	bool over;		/* more or longer keywords than we have */
+};
+int	parse_flags(struct parser *p, struct flag_list *out);
+
+/*
+ * A literal that is taken piece by piece, of any size: its head, with the
+ * line end behind it, then its bytes, for which a synchronising one still
+ * waits.
+ */
+struct literal {
+	uint64_t left;		/* bytes that are to come */
+	bool waits;		/* the client waits for a "+" */
+};
+int	parse_literal(struct parser *p, struct literal *out);
+/* Its next *n bytes, at most `room`; 0 at its end. May hold NUL. */
+int	parse_literal_read(struct parser *p, struct literal *l, char *to,
+	    size_t room, size_t *n);
+/*
+ * Or nobody wants it. The tagged answer that is now due comes instead of
+ * the "+" and ends the command (p->at_end, p->refused); what is on its way
+ * already is read and forgotten, or is too much for that (PARSE_FATAL).
+ */
+int	parse_literal_refuse(struct parser *p, struct literal *l);
 
 /* "(" and ")", counted against NEST_MAX. */
 int	parse_open(struct parser *p);

@@ -130,47 +130,76 @@ work_read(struct work *w, int64_t at, size_t n, char *to)
 	return E_OK;
 }
 
+enum err
+work_line(struct work *w, int64_t at, int64_t size, char to[LINE],
+    struct str *line)
+{
+	size_t n = size - at < LINE ? (size_t)(size - at) : LINE;
+	enum err e;
+
+	if ((e = work_read(w, at, n, to)) != E_OK)
+		return e;
+	*line = (struct str){ to, n };
+	line->n = str_index(*line, '\n');
+	return E_OK;
+}
+
 static void
 hash_begin(const struct work *w, struct hash *h)
 {
 	hash_init(h, &w->j.key);
 }
 
-enum err
-work_hash(struct work *w, int64_t from, int64_t to, uint64_t *out)
+static enum err
+hash_range(struct work *w, struct hash *h, int64_t from, int64_t to)
 {
 	char piece[16384];
-	struct hash h;
 	size_t n;
 	enum err e;
 
-	hash_begin(w, &h);
 	for (; from < to; from += (int64_t)n) {
 		n = to - from < (int64_t)sizeof(piece) ?
 		    (size_t)(to - from) : sizeof(piece);
 		if ((e = work_read(w, from, n, piece)) != E_OK)
 			return e;
-		hash_add(&h, (struct str){ piece, n });
+		hash_add(h, (struct str){ piece, n });
 	}
-	*out = hash_end(&h);
 	return E_OK;
+}
+
+enum err
+work_hash(struct work *w, int64_t from, int64_t to, uint64_t *out)
+{
+	struct hash h;
+	enum err e;
+
+	hash_begin(w, &h);
+	e = hash_range(w, &h, from, to);
+	*out = hash_end(&h);
+	return e;
+}
+
+/* Some file systems tell only when they sync that there was no room. */
+static enum err
+not_written(struct work *w)
+{
+	enum err e = journal_no_room(errno) ? E_FULL : E_IO;
+
+	return why_set(w->why, e, "cannot write to the mailbox: %s",
+	    strerror(errno));
 }
 
 enum err
 work_write(struct work *w, int64_t at, const char *p, size_t n)
 {
 	w->block_n = 0;
-	if (fs_pwrite(w->fd, p, n, at) != 0)
-		return work_io(w, "write to the mailbox");
-	return E_OK;
+	return fs_pwrite(w->fd, p, n, at) == 0 ? E_OK : not_written(w);
 }
 
 enum err
 work_sync(struct work *w)
 {
-	if (w->sync && fs_sync(w->fd) != 0)
-		return work_io(w, "write to the mailbox");
-	return E_OK;
+	return !w->sync || fs_sync(w->fd) == 0 ? E_OK : not_written(w);
 }
 
 enum err
@@ -199,7 +228,7 @@ void
 work_room(struct work *w)
 {
 	w->win = xmalloc(w->j.window);
-	w->sums = xmalloc(journal_sums(SECTOR - 1, (int64_t)w->j.window) *
+	w->sums = xmalloc(journal_sums(GRAIN - 1, (int64_t)w->j.window) *
 	    sizeof(*w->sums));
 }
 
@@ -220,17 +249,6 @@ seam_text(const struct work *w, char text[SEAM_BYTES + 1])
 	snprintf(text, SEAM_BYTES + 1,
 	    "From imapd-seam.%016llx Thu Jan  1 00:00:00 1970\n\n",
 	    (unsigned long long)w->plan.token);
-}
-
-/*
- * A seam as long as the whole bubble, or, where that is shorter, line ends
- * that belong to the message before.
- */
-char
-filler_byte(const struct work *w, const char *seam, int64_t at)
-{
-	return w->plan.grow < SEAM_BYTES || at >= SEAM_BYTES ? '\n' :
-	    seam[at];
 }
 
 int64_t
@@ -404,28 +422,58 @@ limit(const struct work *w)
 	return w->plan.size + w->plan.grow;
 }
 
+static enum err
+around_compact(struct work *w, const struct record *r, uint64_t *before,
+    uint64_t *after)
+{
+	int64_t end = r->d + r->n;
+	enum err e;
+
+	e = work_hash(w, r->d > AROUND ? r->d - AROUND : 0, r->d, before);
+	if (r->s2 - AROUND > end)
+		end = r->s2 - AROUND;
+	return e == E_OK ? work_hash(w, end, r->s2, after) : e;
+}
+
+/*
+ * Behind the place, and then before it what the next window overwrites: the
+ * bubble, and what of the sources the place does not cover. At its start a
+ * seam may have been written since.
+ */
+static enum err
+around_expand(struct work *w, const struct record *r, uint64_t *before,
+    uint64_t *after)
+{
+	int64_t end = r->d + r->n, from = r->s;
+	int64_t to = end + AROUND < limit(w) ? end + AROUND : limit(w);
+	struct hash h;
+	enum err e;
+
+	if (r->d + r->lead - r->s >= SEAM_BYTES + LEAD)
+		from += SEAM_BYTES;
+	if (from < r->d - AROUND)
+		from = r->d - AROUND;
+	e = work_hash(w, r->s > AROUND ? r->s - AROUND : 0, r->s, before);
+	if (e != E_OK)
+		return e;
+	hash_begin(w, &h);
+	if ((e = hash_range(w, &h, end, to)) == E_OK)
+		e = hash_range(w, &h, from, r->d);
+	*after = hash_end(&h);
+	return e;
+}
+
 enum err
 window_around(struct work *w, const struct record *r, uint64_t *before,
     uint64_t *after)
 {
-	int64_t at, from, to;
-	enum err e;
-
-	if (w->plan.kind == PLAN_COMPACT) {
-		at = r->d;
-		to = r->s2;
-		from = to - AROUND > r->d + r->n ? to - AROUND : r->d + r->n;
-	} else {
-		at = r->s;
-		from = r->d + r->n;
-		to = from + AROUND < limit(w) ? from + AROUND : limit(w);
-	}
-	e = work_hash(w, at > AROUND ? at - AROUND : 0, at, before);
-	return e == E_OK ? work_hash(w, from, to, after) : e;
+	return w->plan.kind == PLAN_COMPACT ?
+	    around_compact(w, r, before, after) :
+	    around_expand(w, r, before, after);
 }
 
 uint32_t
-sector_sum(const struct work *w, const char *p, size_t n)
+grain_sum(const struct work *w, const char *p, size_t n)
 {
 	return (uint32_t)journal_hash(&w->j, p, n);
 }
@@ -434,23 +482,21 @@ sector_sum(const struct work *w, const char *p, size_t n)
 static enum err
 take_sums(struct work *w, int64_t d, int64_t n)
 {
-	char piece[SECTOR];
+	char piece[GRAIN];
 	size_t i, len;
 	enum err e;
 
 	for (i = 0; n > 0; i++, d += (int64_t)len, n -= (int64_t)len) {
-		len = SECTOR - (size_t)(d % SECTOR);
-		if ((int64_t)len > n)
-			len = (size_t)n;
+		len = grain_len(d, n);
 		if ((e = work_read(w, d, len, piece)) != E_OK)
 			return e;
-		w->sums[i] = sector_sum(w, piece, len);
+		w->sums[i] = grain_sum(w, piece, len);
 	}
 	return E_OK;
 }
 
-static enum err
-write_record(struct work *w, struct record *r, const uint32_t *sums)
+enum err
+work_record(struct work *w, struct record *r, const uint32_t *sums)
 {
 	w->begun = true;
 	w->seq = r->seq;
@@ -475,7 +521,7 @@ move_window(struct work *w, struct record *r)
 	    (e = take_sums(w, r->d, r->n)) != E_OK)
 		return e;
 	r->hash = journal_hash(&w->j, w->win, w->n);
-	if ((e = write_record(w, r, w->sums)) != E_OK ||
+	if ((e = work_record(w, r, w->sums)) != E_OK ||
 	    (e = work_write(w, r->d, w->win, w->n)) != E_OK)
 		return e;
 	return work_sync(w);
@@ -552,7 +598,7 @@ cut(struct work *w, int64_t d, int64_t s, bool *done)
 	if (d == s)
 		return E_OK;
 	if ((e = work_hash(w, d, s, &r.hash)) != E_OK ||
-	    (e = write_record(w, &r, NULL)) != E_OK ||
+	    (e = work_record(w, &r, NULL)) != E_OK ||
 	    (e = work_size(w, &size)) != E_OK)
 		return e;
 	if (size != s) {
@@ -589,7 +635,7 @@ skip_dropped(struct work *w, int64_t *s, uint32_t *i)
 enum err
 plan_end(struct work *w)
 {
-	if (journal_clear(&w->j) != 0)
+	if (journal_clear(&w->j, true) != 0)
 		return work_io(w, "write to the journal");
 	w->begun = false;
 	/* Room that only a big message needed; to have it is no duty. */
@@ -725,39 +771,4 @@ expand_run(struct work *w, int64_t b, int64_t e)
 	if (b != e)
 		log_bug("an expansion does not end where it began");
 	return plan_end(w);
-}
-
-/*
- * The bubble of an expansion, at the end of the file. First nothing but
- * line ends: mail that is delivered behind a torn extension then begins on
- * a line of its own. Over them the seam.
- */
-enum err
-expand_fill(struct work *w)
-{
-	struct record r = { .kind = RECORD_FILL };
-	char seam[SEAM_BYTES + 1];
-	int64_t at, size;
-	size_t n;
-	enum err e;
-
-	if ((e = work_size(w, &size)) != E_OK)
-		return e;
-	if (size != w->plan.size)
-		return E_GONE;
-	if ((e = write_record(w, &r, NULL)) != E_OK)
-		return e;
-	w->block_n = 0;
-	for (at = 0; at < w->plan.grow; at += (int64_t)n) {
-		n = w->plan.grow - at < BLOCK ?
-		    (size_t)(w->plan.grow - at) : BLOCK;
-		memset(w->block, '\n', n);
-		if ((e = work_write(w, size + at, w->block, n)) != E_OK)
-			return e;
-	}
-	seam_text(w, seam);
-	if (w->plan.grow >= SEAM_BYTES &&
-	    (e = work_write(w, size, seam, SEAM_BYTES)) != E_OK)
-		return e;
-	return work_sync(w);
 }

@@ -23,6 +23,8 @@ enum {
 	AROUND = 65536,
 	/* Read and written at once when nothing bigger is at hand. */
 	BLOCK = 262144,
+	/* As much of a line as is looked at to tell a From_ line. */
+	LINE = 1024,
 };
 
 /* One transaction under way, or being recovered. */
@@ -57,25 +59,40 @@ void		work_end(struct work *w);
 void		work_room(struct work *w);
 
 /* These return E_OK, E_IO with why, or E_GONE where the file is shorter or
- * other than it must be. */
+ * other than it must be; those that write E_FULL too. */
 enum err	work_size(struct work *w, int64_t *size);
 enum err	work_hash(struct work *w, int64_t from, int64_t to,
 		    uint64_t *out);
 enum err	work_read(struct work *w, int64_t at, size_t n, char *to);
+/* The line at `at`, without its end and as far as LINE bytes hold it, of a
+ * file of so many bytes. */
+enum err	work_line(struct work *w, int64_t at, int64_t size,
+		    char to[LINE], struct str *line);
 enum err	work_write(struct work *w, int64_t at, const char *p,
 		    size_t n);
 enum err	work_sync(struct work *w);
 /* n bytes at off into w->head. */
 enum err	work_head(struct work *w, int64_t off, uint32_t n);
 enum err	work_io(struct work *w, const char *what);
+/* Record r, with w->win when it has a slot: the mailbox may be touched. */
+enum err	work_record(struct work *w, struct record *r,
+		    const uint32_t *sums);
 
 /* Builds the bytes that record r stands for in w->win. */
 enum err	window_fill(struct work *w, const struct record *r);
 /* Hash of the bytes before and behind the place of r that must not change. */
 enum err	window_around(struct work *w, const struct record *r,
 		    uint64_t *before, uint64_t *after);
-/* Sum of one sector, or of the part that a window touches. */
-uint32_t	sector_sum(const struct work *w, const char *p, size_t n);
+/* Of a window's n bytes at d, so many lie in its first grain. */
+static inline size_t
+grain_len(int64_t d, int64_t n)
+{
+	int64_t len = GRAIN - d % GRAIN;
+
+	return (size_t)(len < n ? len : n);
+}
+/* Sum of one grain, or of the part that a window touches. */
+uint32_t	grain_sum(const struct work *w, const char *p, size_t n);
 
 int64_t		entry_newlen(const struct entry *e);
 /* First entry at or behind file offset `off`, or plan.n. E_IO. */
@@ -84,9 +101,6 @@ enum err	entry_get(struct work *w, uint32_t i, struct entry *e);
 
 /* The seam of w->plan. */
 void		seam_text(const struct work *w, char text[SEAM_BYTES + 1]);
-/* Byte `at` of the filler of w->plan, whose seam is `seam`. */
-char		filler_byte(const struct work *w, const char *seam,
-		    int64_t at);
 
 /*
  * The rest of a transaction, with w->seq that of the last record. The
@@ -100,8 +114,23 @@ enum err	expand_seam(struct work *w, int64_t b, int64_t e);
 
 /* All is done: the journal is cold again. */
 enum err	plan_end(struct work *w);
-/* The filler that makes an expansion's bubble. */
+
+/* What a plan adds, or may have added, at the end of the file. */
+struct tail {
+	int64_t from;		/* the file ended here before */
+	int64_t at;		/* up to here all of it is ours */
+	const char *bytes;	/* what goes there, or NULL: filler */
+	int64_t n;
+};
+/* The filler that makes an expansion's bubble. When there is no room for it
+ * (E_FULL) it is taken back. */
 enum err	expand_fill(struct work *w);
+/* Takes out what there is of it, and ends the plan. E_GONE: there are bytes
+ * that nobody can account for. */
+enum err	tail_take_back(struct work *w, const struct tail *t);
+/* The same after a failure, which is what it returns. */
+enum err	tail_failed(struct work *w, const struct tail *t,
+		    enum err failure);
 
 /* newhead of an item that a plan leaves as it is. */
 enum { LEFT = UINT32_MAX };
@@ -111,10 +140,13 @@ enum { LEFT = UINT32_MAX };
  */
 enum err	plan_item(struct work *w, const struct rewrite_item *item,
 		    uint32_t newhead, uint32_t pad);
-/* The path NULL: as it is. */
-enum err	plan_commit(struct work *w, int64_t size, const char *path);
+/* The path NULL: as it is. `now`: see journal_commit. */
+enum err	plan_commit(struct work *w, int64_t size, const char *path,
+		    bool now);
 
 /* Carries a plan of patches to its end. */
 enum err	patch_recover(struct work *w);
+/* Takes back what was appended, unless it is all there. */
+enum err	append_recover(struct work *w, const struct record *r);
 
 #endif

@@ -115,19 +115,17 @@ one_window(struct work *w, const struct rewrite *r,
 		return e;
 	w->plan.kind = PLAN_PATCH;
 	journal_start(&w->j);
-	if ((e = plan_commit(w, size, r->path)) != E_OK)
+	if ((e = plan_commit(w, size, r->path, false)) != E_OK)
 		return e;
 	record.n = (int64_t)w->n;
 	record.hash = journal_hash(&w->j, w->win, w->n);
-	w->begun = true;
-	if (journal_record(&w->j, &w->plan, &record, w->win, NULL) != 0)
-		return work_io(w, "write to the journal");
-	if ((e = write_patches(w)) != E_OK)
+	if ((e = work_record(w, &record, NULL)) != E_OK ||
+	    (e = write_patches(w)) != E_OK)
 		return e;
 	return plan_end(w);
 }
 
-/* E_PERM: there is no journal. */
+/* E_PERM, E_FULL: there is no journal. */
 static enum err
 with_journal(const struct rewrite *r, const struct rewrite_patch *p, size_t n,
     struct why *why)
@@ -143,7 +141,7 @@ with_journal(const struct rewrite *r, const struct rewrite_patch *p, size_t n,
 		e = one_window(&w, r, p, n, &i);
 	if (e == E_GONE)
 		why_set(why, e, "another program changed the mailbox");
-	if (e != E_OK && (w.begun || journal_clear(&w.j) != 0))
+	if (e != E_OK && (w.begun || journal_clear(&w.j, true) != 0))
 		e = E_IO;
 	work_end(&w);
 	return e;
@@ -189,9 +187,9 @@ rewrite_patch(const struct rewrite *r, const struct rewrite_patch *patches,
 		continue;
 	if (i < n)
 		e = with_journal(r, patches, n, why);
-	if (e != E_OK && e != E_PERM)
+	if (e != E_OK && e != E_PERM && e != E_FULL)
 		return e;
-	return in_place(r, patches, n, e == E_PERM, why);
+	return in_place(r, patches, n, e != E_OK, why);
 }
 
 /* 1 when each byte is the old or the new one. */

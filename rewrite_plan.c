@@ -29,6 +29,7 @@ struct draft {
 	uint32_t first;		/* item that changes, r->n when none does */
 	uint32_t pad;		/* spaces in the header of that */
 	int64_t grow;
+	int64_t before;		/* size of the file before all of it */
 	struct stamp base;	/* the one with a base, or none */
 };
 
@@ -190,23 +191,24 @@ draft_compact(struct draft *d)
 }
 
 /*
- * True when some message would begin where the file ended before, with the
- * first changed header longer by `pad`. A program that remembers that place
- * would take it for new mail there.
+ * Would some message begin where the file ended before, or end at the old
+ * size, with the first changed header longer by `pad`? A program that
+ * remembers that place would take it for new mail there, or see no change.
  */
 static bool
-begins_at_old_end(const struct draft *d, uint32_t pad)
+meets_old_end(const struct draft *d, uint32_t pad)
 {
-	int64_t shift = pad;
+	int64_t shift = pad, at;
 	uint32_t i;
 
 	for (i = d->first; i < d->r->n; i++) {
-		if (i > d->first && d->r->items[i].off + shift == d->r->size)
+		at = d->r->items[i].off + shift;
+		if (i > d->first && (at == d->r->size || at == d->before))
 			return true;
 		if (d->newhead[i] != LEFT)
 			shift += growth(&d->r->items[i], d->newhead[i]);
 	}
-	return false;
+	return d->r->size + shift == d->before;
 }
 
 /*
@@ -252,7 +254,7 @@ draft_expand(struct draft *d)
 		d->grow += growth(item, newhead);
 	}
 	if (d->grow > 0 && d->r->items[d->first].stamped)
-		while (d->pad < PADS && begins_at_old_end(d, d->pad))
+		while (d->pad < PADS && meets_old_end(d, d->pad))
 			d->pad++;
 	d->grow += d->pad;
 	return E_OK;
@@ -297,8 +299,8 @@ reserve(struct draft *d)
 			n += (uint64_t)(d->r->items[i].len / room + 2);
 	}
 	if (journal_reserve(&w->j, n, w->j.window) != 0)
-		return why_set(w->why, E_LIMIT,
-		    "no room to rewrite so many messages: %s",
+		return why_set(w->why, journal_no_room(errno) ? E_FULL :
+		    E_IO, "no room to rewrite so many messages: %s",
 		    strerror(errno));
 	return E_OK;
 }
@@ -362,13 +364,13 @@ plan_item(struct work *w, const struct rewrite_item *item, uint32_t newhead,
 }
 
 enum err
-plan_commit(struct work *w, int64_t size, const char *path)
+plan_commit(struct work *w, int64_t size, const char *path, bool now)
 {
 	w->plan.size = size;
 	if (path != NULL)
 		memccpy(w->plan.path, path, '\0',
 		    sizeof(w->plan.path) - 1);
-	if (journal_commit(&w->j, &w->plan) != 0)
+	if (journal_commit(&w->j, &w->plan, now) != 0)
 		return work_io(w, "write to the journal");
 	return E_OK;
 }
@@ -393,7 +395,7 @@ write_plan(struct draft *d, enum plan_kind kind)
 		if ((e = plan_item(w, &d->r->items[i], d->newhead[i],
 		    i == d->first ? d->pad : 0)) != E_OK)
 			return e;
-	return plan_commit(w, d->r->size, d->r->path);
+	return plan_commit(w, d->r->size, d->r->path, true);
 }
 
 /* The caller's items as the file has them now. */
@@ -434,7 +436,7 @@ give_up(struct draft *d, enum err e)
 {
 	if (e == E_GONE)
 		why_set(d->w.why, e, "another program changed the mailbox");
-	if (!d->w.begun && journal_clear(&d->w.j) == 0)
+	if (!d->w.begun && journal_clear(&d->w.j, true) == 0)
 		return e;
 	return E_IO;
 }
@@ -464,7 +466,7 @@ carry_out(struct draft *d, enum plan_kind kind)
  * which of two copies is the old one. To drop the last ones, nothing moves.
  */
 static enum err
-only_cut(struct rewrite *r, struct why *why)
+only_cut(struct rewrite *r, enum err no_journal, struct why *why)
 {
 	uint32_t n = r->n, i;
 	struct stat st;
@@ -474,9 +476,9 @@ only_cut(struct rewrite *r, struct why *why)
 		n--;
 	for (i = 0; i < n; i++)
 		if (r->items[i].drop)
-			return E_PERM;
+			return no_journal;
 	if (n == r->n)
-		return E_PERM;
+		return no_journal;
 	end = r->items[n].off;
 	if (fstat(r->fd, &st) != 0 || st.st_size != r->size)
 		return why_set(why, E_GONE,
@@ -495,8 +497,11 @@ rewrite_compact(struct rewrite *r, struct why *why)
 	struct draft d;
 	enum err e;
 
-	if ((e = draft_begin(&d, r, why)) != E_OK)
-		return e == E_PERM ? only_cut(r, why) : e;
+	e = draft_begin(&d, r, why);
+	if (e == E_PERM || e == E_FULL)
+		return only_cut(r, e, why);
+	if (e != E_OK)
+		return e;
 	e = draft_compact(&d);
 	if (e == E_OK && d.first < r->n)
 		e = carry_out(&d, PLAN_COMPACT);
@@ -506,14 +511,15 @@ rewrite_compact(struct rewrite *r, struct why *why)
 	return e;
 }
 
-enum err
-rewrite_expand(struct rewrite *r, struct why *why)
+static enum err
+expand(struct rewrite *r, int64_t before, struct why *why)
 {
 	struct draft d;
 	enum err e;
 
 	if ((e = draft_begin(&d, r, why)) != E_OK)
 		return e;
+	d.before = before;
 	e = draft_expand(&d);
 	if (e == E_OK && d.first < r->n)
 		e = carry_out(&d, PLAN_EXPAND);
@@ -524,8 +530,15 @@ rewrite_expand(struct rewrite *r, struct why *why)
 }
 
 enum err
+rewrite_expand(struct rewrite *r, struct why *why)
+{
+	return expand(r, r->size, why);
+}
+
+enum err
 rewrite_all(struct rewrite *r, struct why *why)
 {
+	int64_t before = r->size;
 	uint32_t i;
 	enum err e;
 
@@ -533,6 +546,6 @@ rewrite_all(struct rewrite *r, struct why *why)
 		return e;
 	for (i = 0; i < r->n; i++)
 		if (wanted(&r->items[i]))
-			return rewrite_expand(r, why);
+			return expand(r, before, why);
 	return E_OK;
 }

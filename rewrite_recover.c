@@ -22,11 +22,6 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-enum {
-	/* As much of a line as is looked at to tell a From_ line. */
-	LINE = 1024,
-};
-
 /* Are entries [from, to) as they were? */
 static enum err
 check_entries(struct work *w, uint32_t from, uint32_t to)
@@ -61,20 +56,6 @@ check_unmoved(struct work *w, const struct record *r)
 	return e == E_OK ? check_entries(w, 0, i) : e;
 }
 
-/* The line at `at` as far as it is there; at most LINE bytes. */
-static enum err
-read_line(struct work *w, int64_t at, int64_t size, char *to, struct str *line)
-{
-	size_t n = size - at < LINE ? (size_t)(size - at) : LINE;
-	enum err e;
-
-	if ((e = work_read(w, at, n, to)) != E_OK)
-		return e;
-	*line = (struct str){ to, n };
-	line->n = str_index(*line, '\n');
-	return E_OK;
-}
-
 /* What others appended begins a message: the end is where it was. Some
  * programs write an empty line before. */
 static enum err
@@ -87,7 +68,7 @@ check_end(struct work *w, int64_t end, int64_t size)
 	if (size < end)
 		return E_GONE;
 	for (; end < size; end++) {
-		if ((e = read_line(w, end, size, bytes, &line)) != E_OK)
+		if ((e = work_line(w, end, size, bytes, &line)) != E_OK)
 			return e;
 		if (line.n > 0 && !str_eq(line, STR("\r")))
 			return fromline_read(line, NULL) != FROMLINE_NOT ?
@@ -119,30 +100,31 @@ check_around(struct work *w, const struct record *r)
 }
 
 /*
- * Is each sector of the place as it was, or as it is to be? In one of them
- * a killed write may have stopped: that one begins as it is to be.
+ * Is each grain of the place as it was, or as it is to be? A power cut mixes
+ * them as it likes, but a disk writes its sectors whole. Only where a killed
+ * write stopped can a grain be half the one and half the other: that one
+ * begins as it is to be, all before it are new, and all behind it are old.
  */
 static enum err
 check_place(struct work *w, const struct record *r)
 {
-	char piece[SECTOR];
+	char piece[GRAIN];
 	int64_t at = 0;
 	size_t i, n;
-	bool stopped = false;
+	bool is_new, is_old, some_old = false, stopped = false;
 	enum err e;
 
 	for (i = 0; at < r->n; i++, at += (int64_t)n) {
-		n = SECTOR - (size_t)((r->d + at) % SECTOR);
-		if ((int64_t)n > r->n - at)
-			n = (size_t)(r->n - at);
+		n = grain_len(r->d + at, r->n - at);
 		if ((e = work_read(w, r->d + at, n, piece)) != E_OK)
 			return e;
-		if (memcmp(piece, w->win + at, n) == 0 ||
-		    sector_sum(w, piece, n) == w->sums[i])
-			continue;
-		if (stopped || piece[0] != w->win[at])
+		is_new = memcmp(piece, w->win + at, n) == 0;
+		is_old = grain_sum(w, piece, n) == w->sums[i];
+		if (!is_old && (stopped || (!is_new &&
+		    (some_old || piece[0] != w->win[at]))))
 			return E_GONE;
-		stopped = true;
+		stopped = stopped || (!is_old && !is_new);
+		some_old = some_old || !is_new;
 	}
 	return E_OK;
 }
@@ -237,133 +219,16 @@ resume_cut(struct work *w, const struct record *r)
 	return seam ? E_GONE : plan_end(w);
 }
 
-/* Is [plan.size, end) what a torn filler can look like? */
-static enum err
-is_filler(struct work *w, int64_t end, bool *yes)
-{
-	char there[4096], seam[SEAM_BYTES + 1];
-	int64_t at = 0, n = end - w->plan.size;
-	size_t i, len;
-	enum err e;
-
-	seam_text(w, seam);
-	*yes = n <= w->plan.grow;
-	for (; *yes && at < n; at += (int64_t)len) {
-		len = n - at < (int64_t)sizeof(there) ? (size_t)(n - at) :
-		    sizeof(there);
-		e = work_read(w, w->plan.size + at, len, there);
-		if (e != E_OK)
-			return e;
-		for (i = 0; i < len; i++)
-			if (there[i] != '\0' && there[i] != '\n' && there[i] !=
-			    filler_byte(w, seam, at + (int64_t)i))
-				*yes = false;
-	}
-	return E_OK;
-}
-
-/* The first From_ line behind plan.size that is not our filler's. It need
- * not begin a line: a torn filler may end in NULs. */
-static enum err
-find_delivered(struct work *w, int64_t size, int64_t *at)
-{
-	char bytes[LINE], seam[SEAM_BYTES + 1];
-	struct fromline from;
-	struct str line;
-	bool ours;
-	enum err e;
-
-	seam_text(w, seam);
-	for (*at = w->plan.size; *at < size; ++*at) {
-		if ((e = read_line(w, *at, size, bytes, &line)) != E_OK)
-			return e;
-		if (!str_starts(line, STR("From "))) {
-			line.n = line.n < 5 ? line.n : line.n - 4;
-			*at += (int64_t)str_index(str_from(line, 1), 'F');
-			continue;
-		}
-		if (fromline_read(line, &from) == FROMLINE_NOT ||
-		    str_starts(line, (struct str){ seam, 32 }))
-			continue;
-		e = is_filler(w, *at + (int64_t)line.n, &ours);
-		if (e != E_OK || !ours)
-			return e;
-	}
-	return E_GONE;
-}
-
-/*
- * Whoever delivered saw that the file ends in a line end (or in a NUL, after
- * which a message can begin as well). Where what stood before the filler
- * does not, that one byte stays.
- */
-static enum err
-keep_line_end(struct work *w, int64_t *mail)
-{
-	char before, byte;
-	enum err e;
-
-	if (*mail == w->plan.size || w->plan.size == 0)
-		return E_OK;
-	if ((e = work_read(w, w->plan.size - 1, 1, &before)) != E_OK ||
-	    (e = work_read(w, *mail - 1, 1, &byte)) != E_OK)
-		return e;
-	if (before != '\n' && (byte == '\n' || byte == '\0'))
-		--*mail;
-	return E_OK;
-}
-
-/* Mail was delivered behind a torn filler: a compaction takes the filler
- * out. Its plan replaces the expansion's in one step and must be done. */
-static enum err
-drop_filler(struct work *w, int64_t mail, int64_t size)
-{
-	struct rewrite_item filler = { .off = w->plan.size, .drop = true };
-	struct rewrite_item kept = { 0 };
-	enum err e;
-
-	if ((e = keep_line_end(w, &mail)) != E_OK)
-		return e;
-	filler.len = mail - filler.off;
-	kept.off = mail;
-	kept.len = size - mail;
-	w->plan.kind = PLAN_COMPACT;
-	w->plan.grow = 0;
-	w->plan.must = 1;
-	w->seq = 0;
-	journal_start(&w->j);
-	if ((filler.len > 0 &&
-	    (e = plan_item(w, &filler, LEFT, 0)) != E_OK) ||
-	    (e = plan_item(w, &kept, LEFT, 0)) != E_OK ||
-	    (e = plan_commit(w, size, NULL)) != E_OK)
-		return e;
-	return compact_run(w, filler.off, filler.off);
-}
-
 /* Nothing was moved yet: back to the start. */
 static enum err
 resume_fill(struct work *w)
 {
-	int64_t size, mail;
-	bool filler;
-	enum err e;
+	const struct tail filler = {
+		.from = w->plan.size, .at = w->plan.size, .n = w->plan.grow,
+	};
+	enum err e = check_entries(w, 0, w->plan.n);
 
-	if ((e = work_size(w, &size)) != E_OK)
-		return e;
-	if (size < w->plan.size)
-		return E_GONE;
-	if ((e = check_entries(w, 0, w->plan.n)) != E_OK ||
-	    (e = is_filler(w, size, &filler)) != E_OK)
-		return e;
-	if (!filler) {
-		e = find_delivered(w, size, &mail);
-		return e == E_OK ? drop_filler(w, mail, size) : e;
-	}
-	if (fs_truncate(w->fd, w->plan.size) != 0)
-		return work_io(w, "shorten the mailbox");
-	if ((e = work_sync(w)) != E_OK)
-		return e;
-	return plan_end(w);
+	return e == E_OK ? tail_take_back(w, &filler) : e;
 }
 
 static enum err
@@ -376,6 +241,8 @@ resume(struct work *w, const struct record *r, bool found)
 		return patch_recover(w);
 	if (found) {
 		w->seq = r->seq;
+		if (r->kind == RECORD_APPEND)
+			return append_recover(w, r);
 		if (r->kind == RECORD_FILL)
 			return resume_fill(w);
 		return r->kind == RECORD_CUT ? resume_cut(w, r) :
@@ -495,7 +362,7 @@ look_for(struct work *w, int64_t size, struct salvage *s)
 	enum err e;
 
 	while (at < size && s->left > 0) {
-		if ((e = read_line(w, at, size, bytes, &line)) != E_OK)
+		if ((e = work_line(w, at, size, bytes, &line)) != E_OK)
 			return e;
 		begins = begins && str_starts(line, STR("From "));
 		for (i = 0; begins && i < s->n; i++) {
@@ -563,11 +430,27 @@ append_missing(struct work *w, const struct record *r, struct salvage *s)
 	return append_lost(w, size, s);
 }
 
+static void
+log_salvage(const struct work *w, uint32_t appended)
+{
+	char path[300];
+	struct str name = str_c(w->plan.path);
+
+	log_clean(name, path, sizeof(path));
+	if (w->plan.kind == PLAN_APPEND)
+		log_warn("%s: another program changed this mailbox while "
+		    "mail was being appended: a part of that may be in it",
+		    path);
+	else
+		log_warn("%s: another program changed this mailbox while a "
+		    "rewrite was unfinished: messages appended again: %u; "
+		    "others may be there twice", path, appended);
+}
+
 static enum err
 salvage(struct work *w, const struct record *r, bool found)
 {
 	struct salvage s = { 0 };
-	char path[300];
 	enum err e = E_OK;
 
 	if (found && r->kind == RECORD_MOVE && r->slot)
@@ -579,10 +462,7 @@ salvage(struct work *w, const struct record *r, bool found)
 		    "another program changes the mailbox");
 	if (e != E_OK)
 		return e;
-	log_warn("%s: another program changed this mailbox while a rewrite "
-	    "was unfinished: messages appended again: %u; others may be there "
-	    "twice", log_clean(str_c(w->plan.path), path, sizeof(path)),
-	    s.left);
+	log_salvage(w, s.left);
 	return plan_end(w);
 }
 
@@ -615,7 +495,8 @@ rewrite_recover(const char *dir, int fd, bool sync, struct why *why)
 			e = salvage(&w, &r, found == 1);
 	}
 	work_end(&w);
-	return e;
+	/* It is hot still, whatever the reason. */
+	return e == E_FULL ? E_IO : e;
 }
 
 enum err
@@ -623,27 +504,28 @@ rewrite_pending(const char *dir, struct rewrite_pending *out)
 {
 	struct journal j;
 	struct plan plan;
-	enum err e = E_NOENT;
+	enum err e;
+	int found;
 
-	if (journal_look(&j, dir) != E_OK)
-		return E_NOENT;
-	if (journal_plan(&j, &plan, false) == 1) {
-		out->dev = (dev_t)plan.dev;
-		out->ino = (ino_t)plan.ino;
-		memcpy(out->path, plan.path, sizeof(out->path));
-		e = E_OK;
-	}
+	if ((e = journal_look(&j, dir)) != E_OK)
+		return e;
+	found = journal_plan(&j, &plan, false);
 	journal_close(&j);
-	return e;
+	if (found != 1)
+		return found < 0 ? E_IO : E_NOENT;
+	out->dev = (dev_t)plan.dev;
+	out->ino = (ino_t)plan.ino;
+	memcpy(out->path, plan.path, sizeof(out->path));
+	return E_OK;
 }
 
 bool
 rewrite_hot(const char *dir, dev_t dev, ino_t ino)
 {
 	struct rewrite_pending p;
+	enum err e = rewrite_pending(dir, &p);
 
-	return rewrite_pending(dir, &p) == E_OK && p.dev == dev &&
-	    p.ino == ino;
+	return e == E_IO || (e == E_OK && p.dev == dev && p.ino == ino);
 }
 
 enum err

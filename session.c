@@ -28,31 +28,30 @@ static const struct command commands[] = {
 	{ "FETCH", cmd_fetch, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SEARCH", cmd_search, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SELECT", cmd_select, STATES_AUTH, 0 },
-	{ "EXAMINE", cmd_select, STATES_AUTH, 0 },
+	{ "EXAMINE", cmd_examine, STATES_AUTH, 0 },
 	{ "STATUS", cmd_status, STATES_AUTH, 0 },
+	{ "CREATE", cmd_create, STATES_AUTH, 0 },
+	{ "DELETE", cmd_delete, STATES_AUTH, 0 },
+	{ "RENAME", cmd_rename, STATES_AUTH, 0 },
+	{ "SUBSCRIBE", cmd_subscribe, STATES_AUTH, 0 },
+	{ "UNSUBSCRIBE", cmd_unsubscribe, STATES_AUTH, 0 },
 	{ "LIST", cmd_list, STATES_AUTH, 0 },
 	{ "LSUB", cmd_lsub, STATES_AUTH, 0 },
 	{ "NAMESPACE", cmd_namespace, STATES_AUTH, 0 },
 	{ "CHECK", cmd_check, STATE_SELECTED, 0 },
 	{ "CLOSE", cmd_close, STATE_SELECTED, 0 },
-	{ "UNSELECT", cmd_close, STATE_SELECTED, 0 },
+	{ "UNSELECT", cmd_unselect, STATE_SELECTED, 0 },
+	{ "STORE", cmd_store, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
+	{ "COPY", cmd_copy, STATE_SELECTED, CMD_UID },
+	{ "MOVE", cmd_move, STATE_SELECTED, CMD_UID },
+	{ "EXPUNGE", cmd_expunge, STATE_SELECTED, CMD_UID },
 
 	{ "STARTTLS", NULL, STATE_NOT_AUTH, CMD_LATER },
 	{ "AUTHENTICATE", NULL, STATE_NOT_AUTH, CMD_LATER },
 	{ "LOGIN", NULL, STATE_NOT_AUTH, CMD_LATER },
-	{ "CREATE", NULL, STATES_AUTH, CMD_LATER },
-	{ "DELETE", NULL, STATES_AUTH, CMD_LATER },
-	{ "RENAME", NULL, STATES_AUTH, CMD_LATER },
-	{ "SUBSCRIBE", NULL, STATES_AUTH, CMD_LATER },
-	{ "UNSUBSCRIBE", NULL, STATES_AUTH, CMD_LATER },
-	{ "APPEND", NULL, STATES_AUTH, CMD_LATER },
+	{ "APPEND", cmd_append, STATES_AUTH, 0 },
 	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
 	{ "IDLE", NULL, STATES_AUTH, CMD_LATER },
-	{ "EXPUNGE", NULL, STATE_SELECTED, CMD_LATER | CMD_UID },
-	{ "COPY", NULL, STATE_SELECTED, CMD_LATER | CMD_UID },
-	{ "MOVE", NULL, STATE_SELECTED, CMD_LATER | CMD_UID },
-	{ "STORE", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
-	    CMD_NOEXPUNGE },
 	{ "SORT", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
 	    CMD_NOEXPUNGE },
 	{ "THREAD", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
@@ -235,7 +234,7 @@ serve(struct session *s)
 	parse_begin(&q.p, &s->io, s->pool, s->state == STATE_NOT_AUTH ?
 	    LITERAL_MAX_PREAUTH : LITERAL_MAX_BYTES);
 	r = run(s, &q);
-	q.whole = q.p.at_end;
+	q.whole = q.p.at_end && !q.p.refused;
 	if (!q.whole && parse_resync(&q.p) != 0)
 		return give_up(s, &q);
 	if (s->mbox != NULL && (r == RES_OK || r == RES_NO))
@@ -284,6 +283,17 @@ last_words(void *arg, const char *text)
 	if (s->io.out_n == 0 || s->io.out[s->io.out_n - 1] == '\n')
 		say_bye(s, NULL, text);
 	io_flush(&s->io);
+}
+
+void
+session_writer(struct session *s)
+{
+	s->writer = (struct mbox_writer){
+		.folders = &s->folders, .dir = s->own_dir,
+		.user = s->user, .host = s->host,
+		.dotlock = s->options->dotlock,
+		.sync = !s->options->no_sync,
+	};
 }
 
 int

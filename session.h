@@ -7,16 +7,28 @@
 
 #include "command.h"
 #include "folder.h"
-#include "mbox.h"
+#include "mbox_write.h"
 #include "reply.h"
 #include "view.h"
 #include "lib/io.h"
 #include "lib/mem.h"
 
+/* --expunge-on: what removes \Deleted messages. */
+enum {
+	ON_EXPUNGE = 1,
+	ON_CLOSE = 2,
+	ON_LOGOUT = 4,		/* those that this session marked */
+	ON_SELECT = 8,
+	ON_CHECK = 16,
+};
+
 struct options {
 	const char *inbox;	/* template: %u user, ~ home; NULL default */
 	const char *mail_dir;
 	int idle_timeout;	/* seconds, 0: never */
+	enum lock_dotlock dotlock;
+	bool no_sync;		/* --fsync=never */
+	unsigned expunge_on;	/* bits of ON_ */
 };
 
 struct session {
@@ -30,20 +42,57 @@ struct session {
 	const char *peer;	/* the client in log lines: [192.0.2.7] */
 	struct folders folders;	/* after login */
 	char own_dir[PATH_MAX + 8];	/* ~/.imapd, made when it is needed */
+	struct mbox_writer writer;	/* after login */
 	/* The selected mailbox, when state is STATE_SELECTED. */
 	struct mbox *mbox;
 	struct view view;
+	bool read_only;		/* by EXAMINE, or the file can not be written */
+	/* Another one that was written to or looked at last: a client that
+	 * appends a thousand messages has it read once. Or NULL. */
+	struct mbox *other;
 	unsigned bad;		/* bad commands in a row */
 };
 
 /* Greets, serves until LOGOUT or the end of input, and returns the exit
  * status: 0 after LOGOUT, else 1. */
 int	session_run(struct session *s);
+/* Once it is known whose session it is: how its mailboxes are written. */
+void	session_writer(struct session *s);
 
 /* Writes "IMAP4rev1 ..." for this state, without "CAPABILITY " before. */
 void	cmd_any_capabilities(struct session *s);
-/* Leaves the selected mailbox, if any. */
+/* Leaves the selected mailbox, if any, and closes s->other. */
 void	cmd_folder_leave(struct session *s);
+/*
+ * The mailbox of that name as it now is, to be written to or looked at: the
+ * selected one, or s->other, which is it from now on. E_NOENT where a client
+ * should be told [TRYCREATE]. Never free it. It can not be written to unless
+ * it is `writable`.
+ */
+enum err	cmd_folder_other(struct session *s, struct str name,
+		    struct mbox **out, struct why *why);
+/*
+ * For RENAME INBOX: moves all mail of INBOX into the mailbox `to`, which was
+ * just made. On RES_NO what has come there may still be in INBOX as well.
+ */
+enum result	cmd_copy_inbox(struct session *s, struct str to,
+		    struct outcome *o);
+/* Removes what is \Deleted in the selected mailbox, whoever marked it. */
+enum err	cmd_expunge_all(struct session *s, uint32_t *removed,
+		    struct why *why);
+/* LOGOUT: removes the messages that this session marked \Deleted and that
+ * still are. A failure is only logged. */
+void	cmd_expunge_marked(struct session *s);
+/* Makes a resolved set of the client's numbers. BAD for a sequence number
+ * that does not exist, while a uid that does not is no error. */
+enum result	cmd_message_resolve(const struct session *s,
+		    struct set *set, bool uid, struct outcome *o);
+/* The uids, rising, of the messages that a resolved set names; those that
+ * are known to be gone are left out. In the command's pool. */
+uint32_t	*cmd_message_uids(const struct session *s,
+		    const struct set *set, bool uid, uint32_t *n);
+/* NO to who would change a mailbox that is selected read-only. */
+enum result	cmd_message_read_only(struct outcome *o);
 
 #define COMMAND(name)							\
 	enum result name(struct session *, struct parser *,		\
@@ -57,8 +106,10 @@ COMMAND(cmd_id);
 COMMAND(cmd_namespace);
 /* cmd_folder.c */
 COMMAND(cmd_select);
+COMMAND(cmd_examine);
 COMMAND(cmd_status);
 COMMAND(cmd_close);
+COMMAND(cmd_unselect);
 COMMAND(cmd_check);
 COMMAND(cmd_list);
 COMMAND(cmd_lsub);
@@ -71,5 +122,13 @@ COMMAND(cmd_unsubscribe);
 /* cmd_message.c */
 COMMAND(cmd_fetch);
 COMMAND(cmd_search);
+COMMAND(cmd_store);
+/* cmd_expunge.c */
+COMMAND(cmd_expunge);
+/* cmd_copy.c */
+COMMAND(cmd_copy);
+COMMAND(cmd_move);
+/* cmd_append.c */
+COMMAND(cmd_append);
 
 #endif

@@ -68,6 +68,8 @@ compare(struct view *view, struct view_entry *e, const struct msg *msg)
 {
 	uint8_t flags = msg->flags & SHOWN;
 
+	/* Somebody took \Deleted back: it is no longer ours to act on. */
+	e->marked = e->marked && flags & FLAG_DELETED;
 	if (e->flags == flags && e->keywords == msg->keywords)
 		return;
 	e->flags = flags;
@@ -135,6 +137,29 @@ view_tell_size(const struct view *view, struct reply *reply)
 	tell_number(reply, view_recent(view), STR(" RECENT\r\n"));
 }
 
+/* RFC 3501 7.1: \* "indicates that it is possible to create new keywords".
+ * What FLAGS lists can be changed, all of it. */
+static void
+changeable(const struct mbox *mbox, struct reply *reply)
+{
+	struct str gap = STR("");
+	unsigned bit, i;
+
+	if (mbox->keywords.n < KEYWORDS_MAX) {
+		reply_raw(reply, STR("\\*"));
+		gap = STR(" ");
+	}
+	for (bit = 1; bit & FLAGS_SYSTEM; bit <<= 1) {
+		reply_raw(reply, gap);
+		reply_raw(reply, flag_name(bit));
+		gap = STR(" ");
+	}
+	for (i = 0; i < mbox->keywords.n; i++) {
+		reply_raw(reply, gap);
+		reply_raw(reply, keyword_name(&mbox->keywords, i));
+	}
+}
+
 void
 view_tell_flags(struct view *view, const struct mbox *mbox,
     struct reply *reply)
@@ -143,7 +168,10 @@ view_tell_flags(struct view *view, const struct mbox *mbox,
 	reply_raw(reply, STR("* FLAGS "));
 	reply_flags(reply, FLAGS_SYSTEM, (1u << view->keywords) - 1,
 	    &mbox->keywords);
-	reply_raw(reply, STR("\r\n"));
+	reply_raw(reply, STR("\r\n* OK [PERMANENTFLAGS ("));
+	if (view->writable)
+		changeable(mbox, reply);
+	reply_raw(reply, STR(")] Permanent flags\r\n"));
 }
 
 /*
@@ -192,6 +220,23 @@ tell_changed(struct view *view, const struct mbox *mbox,
 		e->changed = false;
 		view->changed--;
 	}
+}
+
+/*
+ * What the mailbox has is compared with this before anything is told, so a
+ * change that somebody else made meanwhile is not lost.
+ */
+void
+view_assume(struct view *view, uint32_t i, unsigned flags, uint32_t keywords,
+    bool tell)
+{
+	struct view_entry *e = &view->at[i];
+
+	e->flags = (uint8_t)flags;
+	e->keywords = keywords;
+	view->changed += tell && !e->changed;
+	e->changed |= tell;
+	view->stale = true;
 }
 
 /*

@@ -17,6 +17,7 @@ struct view_entry {
 	uint32_t keywords;	/* as last told */
 	uint8_t flags;		/* as last told, FLAG_RECENT included */
 	bool gone;		/* no longer in the mailbox, not yet told */
+	bool marked;		/* \Deleted was set by this session */
 	bool changed;		/* flags differ from what was told before */
 };
 
@@ -27,6 +28,7 @@ struct view {
 	uint32_t gone;		/* entries that are gone */
 	uint32_t changed;	/* entries that changed */
 	unsigned keywords;	/* keyword names told */
+	bool writable;		/* the client may change flags */
 	bool stale;		/* somebody saw the mailbox move on */
 	struct mbox_state state;	/* of the mailbox, when last compared */
 	uint32_t mbox_n;
@@ -45,7 +47,14 @@ void	view_tell(struct view *view, const struct mbox *mbox,
 	    struct reply *reply, bool expunge, bool uid);
 /* "* n EXISTS" and "* n RECENT". */
 void	view_tell_size(const struct view *view, struct reply *reply);
-/* "* FLAGS (...)", all that messages of this mailbox can carry. */
+/*
+ * The client takes the flags of at[i] to be these; `marked` is not touched.
+ * The next view_tell says what they are: if they are others, or if `tell`.
+ */
+void	view_assume(struct view *view, uint32_t i, unsigned flags,
+	    uint32_t keywords, bool tell);
+/* "* FLAGS (...)", all that messages of this mailbox can carry, and
+ * PERMANENTFLAGS, what of it the client may change. */
 void	view_tell_flags(struct view *view, const struct mbox *mbox,
 	    struct reply *reply);
 

@@ -16,6 +16,7 @@ enum err {
 	E_GONE = -6,		/* the message is no longer there */
 	E_LIMIT = -7,		/* a limit of ours */
 	E_IO = -8,		/* the disk or the system failed */
+	E_FULL = -9,		/* the disk or the quota has no room */
 };
 
 /* Why something failed, for the client and the log. Never client bytes. */

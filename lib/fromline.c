@@ -1,10 +1,10 @@
 /*
- * fromline.c - is this line a From_ line, and what does it say? Read from
- * its end, word by word, since the sender in front may hold anything, even
- * spaces (mbox.md 1.3). Every candidate line of a mailbox passes here: no
- * allocation, and nothing but the tail of the line is looked at. Whether a
- * From_ line begins a message also hangs on the lines around it, which only
- * the caller sees.
+ * fromline.c - is this line a From_ line, what does it say, and how is one
+ * written? Read from its end, word by word, since the sender in front may
+ * hold anything, even spaces (mbox.md 1.3). Every candidate line of a
+ * mailbox passes here: no allocation, and nothing but the tail of the line
+ * is looked at. Whether a From_ line begins a message also hangs on the
+ * lines around it, which only the caller sees.
  */
 #include "fromline.h"
 
@@ -253,6 +253,54 @@ fromline_date(const struct fromline *from, struct date *out)
 	}
 	out->zone = from->zone;
 	out->time = from->wall - (int64_t)from->zone * 60;
+}
+
+/* Within the years of a From_ line, by the clock that the date names. */
+static struct date
+in_range(struct date d)
+{
+	int64_t zone = (int64_t)d.zone * 60;
+	int64_t first = date_day(YEAR_MIN, 1, 1) * 86400 - zone;
+	int64_t last = date_day(YEAR_MAX + 1, 1, 1) * 86400 - 1 - zone;
+
+	if (d.time < first)
+		d.time = first;
+	if (d.time > last)
+		d.time = last;
+	return d;
+}
+
+/*
+ * As ctime has it, by the server's clock, which all programs read, and
+ * without a zone. Where that would not be read back as the same instant in
+ * the same zone (another zone; an hour that comes twice) it is the clock of
+ * the date's zone, and the zone behind it, as UW writes it (mbox.md 1.4).
+ */
+void
+fromline_write(struct str sender, const struct date *date, struct buf *out)
+{
+	const struct date d = in_range(*date);
+	struct date local;
+	char imap[27];		/* "17-Jul-1996 02:44:25 -0700" */
+	struct str text = { imap, 26 };
+	/* The first day of 1970 was a Thursday. */
+	size_t weekday = (size_t)(date_day_written(&d) + 3) % 7;
+
+	date_to_imap(&d, imap);
+	date_from_local(d.time + (int64_t)d.zone * 60, &local);
+	buf_add(out, STR("From "));
+	buf_add(out, sender);
+	buf_addc(out, ' ');
+	buf_add(out, str_sub(STR("MonTueWedThuFriSatSun"), weekday * 3, 3));
+	buf_addc(out, ' ');
+	buf_add(out, str_sub(text, 3, 3));
+	buf_addc(out, ' ');
+	buf_add(out, str_sub(text, 0, 2));
+	buf_add(out, str_sub(text, 11, 10));
+	buf_add(out, str_sub(text, 7, 4));
+	if (local.time != d.time)
+		buf_add(out, str_from(text, 20));
+	buf_addc(out, '\n');
 }
 
 /*

@@ -6,6 +6,7 @@
 #ifndef FROMLINE_H
 #define FROMLINE_H
 
+#include "buf.h"
 #include "date.h"
 #include "str.h"
 
@@ -29,6 +30,13 @@ struct fromline {
 enum fromline_kind	fromline_read(struct str line, struct fromline *out);
 /* The instant, in the server's zone where the line names none. */
 void	fromline_date(const struct fromline *from, struct date *out);
+/*
+ * Appends the line, with LF, that says this; the sender must hold neither
+ * blanks nor controls. The date comes back from it as it was, but for years
+ * that no such line can say: of those the nearest is written.
+ */
+void	fromline_write(struct str sender, const struct date *date,
+	    struct buf *out);
 
 /*
  * True when the line (as above) looks like the first line of a header:

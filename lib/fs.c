@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { COPY_BYTES = 262144 };
@@ -36,8 +37,8 @@ fs_pread(int fd, char *to, size_t n, int64_t at)
 }
 
 /* Kernels and file systems without O_TMPFILE get a name for a moment. */
-int
-fs_spool(const char *dir)
+static int
+spool_in(const char *dir)
 {
 	char name[4096];
 	int fd, n;
@@ -58,6 +59,19 @@ fs_spool(const char *dir)
 		close(fd);
 		return -1;
 	}
+	return fd;
+}
+
+int
+fs_spool(const char *dir)
+{
+	int fd = -1;
+
+	errno = ENOENT;
+	if (dir != NULL)
+		fd = spool_in(dir);
+	if (fd < 0 && (dir = getenv("TMPDIR")) != NULL)
+		fd = spool_in(dir);
 	return fd;
 }
 
@@ -140,6 +154,16 @@ fs_sync(int fd)
 	while ((r = fdatasync(fd)) != 0 && errno == EINTR)
 		continue;
 	return r;
+}
+
+int
+fs_touch(int fd)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+
+	if (clock_gettime(CLOCK_REALTIME, &times[1]) != 0)
+		return -1;
+	return futimens(fd, times);
 }
 
 int
@@ -245,12 +269,30 @@ fs_sync_dir(int fd)
 	return fsync(fd) == 0 || errno == EINVAL ? 0 : -1;
 }
 
+/* The directory that holds `path`. */
+static int
+sync_parent(const char *path)
+{
+	char parent[4096];
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+
+	if (n == 0 || n >= sizeof(parent))
+		return 0;
+	memcpy(parent, path, n);
+	parent[n] = '\0';
+	return sync_names(parent);
+}
+
 int
 fs_own_dir(const char *dir)
 {
 	struct stat st;
 
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+	if (mkdir(dir, 0700) == 0) {
+		if (sync_parent(dir) != 0)
+			return -1;
+	} else if (errno != EEXIST)
 		return -1;
 	if (lstat(dir, &st) != 0)
 		return -1;

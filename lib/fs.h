@@ -17,8 +17,8 @@ int	fs_pread(int fd, char *to, size_t n, int64_t at);
 
 /*
  * A new unlinked file, mode 0600, in `dir`, which is made when it is not
- * there: nothing of the file can be found or stays behind. The descriptor,
- * or -1 with errno.
+ * there, else (also when dir is NULL) in $TMPDIR: nothing of the file can
+ * be found or stays behind. The descriptor, or -1 with errno.
  */
 int	fs_spool(const char *dir);
 /* Copies n bytes from `from` at `at` to the end of `to`; 0 or -1. */
@@ -33,6 +33,8 @@ void	fs_unmap(char *p, size_t n);
 int	fs_pwrite(int fd, const char *p, size_t n, int64_t at);
 /* What was written to fd, and its size, are on the disk; 0 or -1. */
 int	fs_sync(int fd);
+/* It was changed now, to the nanosecond, not to the tick; 0 or -1. */
+int	fs_touch(int fd);
 /* Cuts the file off at `size`; 0 or -1. */
 int	fs_truncate(int fd, int64_t size);
 /* Makes the file at least `size` bytes that the disk has room for. */

@@ -113,6 +113,9 @@ begin_run(struct meta *m)
 	m->base = META_NONE;
 	m->keywords_n = 0;
 	m->base_n = 0;
+	m->before = META_NONE;
+	m->mark = false;
+	m->quoted = false;
 	m->visible_after = false;
 	memset(m->count, 0, sizeof(m->count));
 }
@@ -169,6 +172,13 @@ settle(struct meta *m)
 	case META_XUID:
 		if (m->count[META_XUID] > 1 || !str_u32(value, &m->uid))
 			m->uid = 0;
+		m->quoted = m->mark && m->uid != 0 &&
+		    m->before == META_QUOTED;
+		break;
+	case META_QUOTED:
+		m->mark = m->before == META_XKEYWORDS &&
+		    str_eq(value, STR("rd"));
+		m->quoted = false;
 		break;
 	case META_XIMAP:
 	case META_XIMAPBASE:
@@ -177,12 +187,13 @@ settle(struct meta *m)
 	default:
 		break;
 	}
+	if (m->field != META_NONE)
+		m->before = m->field;
 	m->field = META_NONE;
 }
 
-/* A field that every program may put between or behind metadata: mutt. */
-static inline bool
-is_transparent(struct str line)
+bool
+meta_transparent(struct str line)
 {
 	return is_named(line, STR("Lines"));
 }
@@ -197,7 +208,7 @@ begin_field(struct meta *m, struct str line)
 	m->hashing = m->field == META_NONE && begin_stable(m, line);
 	m->value_n = 0;
 	if (m->field == META_NONE) {
-		if (!is_transparent(line))
+		if (!meta_transparent(line))
 			m->visible_after = true;
 		if (m->hashing && is_named(line, STR("Subject")))
 			m->pseudo_subject = str_eq(meta_pseudo_subject,

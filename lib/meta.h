@@ -56,9 +56,17 @@ struct meta {
 	bool base_shaped;
 	uint32_t uidvalidity;
 	uint32_t uidlast;
+	/*
+	 * X-IMAPd-Quoted: rd, where lib/stamp.c puts it: once, between
+	 * X-Keywords and X-UID. One that a sender wrote never gets there
+	 * when a program stamps his mail.
+	 */
+	bool quoted;
 
 	/* Private: the field being read, and what was seen before it. */
 	enum meta_field field;
+	enum meta_field before;	/* of the same run, or META_NONE */
+	bool mark;		/* X-IMAPd-Quoted, but for what follows it */
 	bool hashing;
 	bool visible_after;
 	bool cr;
@@ -96,6 +104,9 @@ struct str	meta_base_keywords(const struct meta *m);
 
 /* Which metadata field a header line begins, or META_NONE. */
 enum meta_field	meta_which(struct str line);
+/* Does it begin mutt's Lines, which clients see, but which may stand among
+ * the metadata fields? */
+bool	meta_transparent(struct str line);
 
 /* Subject and first words of the body of a pseudo message (mbox.md 2.1). */
 extern const struct str meta_pseudo_subject;

@@ -56,6 +56,18 @@ enum {
 	/* Header fields beyond this belong to the body. */
 	HEADER_MAX_BYTES = 1073741824,
 
+	/* What one APPEND may bring for each of its messages: ten times what
+	 * the large providers take. */
+	APPEND_MAX_BYTES = 268435456,
+	/* Messages on their way into a mailbox: up to this in memory. */
+	DRAFT_MEMORY = 8388608,
+	/* The longest header that is taken in. A rewrite has to hold it
+	 * (journal.h), and mail of today has some 10 KiB. */
+	DRAFT_HEAD_MAX = 16777216,
+	/* Longest sender written into a From_ line: RFC 5321 4.5.3.1.3 has
+	 * 256 bytes, and Dovecot once fell over lines of 8 KiB. */
+	SENDER_MAX_BYTES = 512,
+
 	/* Seconds: autologout (RFC 3501 5.4), silence inside a command. */
 	IDLE_TIMEOUT = 1800,
 	COMMAND_TIMEOUT = 300,

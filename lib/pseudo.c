@@ -1,12 +1,17 @@
 /*
- * pseudo.c - writes the pseudo message, byte for byte as UW-imapd 2007f
- * does for CREATE, so that UW, Alpine and Dovecot take it for their own and
- * do not show it. What UW adds when it empties a mailbox, a Message-ID, is
- * left out: no program looks at it.
+ * pseudo.c - writes the pseudo message as UW-imapd 2007f does for CREATE, so
+ * that UW, Alpine and Dovecot take it for their own and do not show it. To
+ * the byte but for blanks behind the keywords: there numbers and keywords
+ * are changed in place (stamp.h). Dovecot pads that line too. What UW adds
+ * when it empties a mailbox, a Message-ID, is left out: no program looks at
+ * it.
  */
 #include "pseudo.h"
 
 #include "meta.h"
+
+/* Room for a dozen keywords of the length that clients make them. */
+enum { PADDING = 200 };
 
 /* "Fri Jul  3 12:00:00 1998" of ctime, "03 Jul 1998 12:00:00 +0000" of UW's
  * rfc822_fixed_date; both from the one form that date.c prints. */
@@ -61,6 +66,8 @@ pseudo_message(struct buf *out, struct str host, const struct date *now,
 		buf_addc(out, ' ');
 		buf_add(out, keyword_name(names, i));
 	}
+	for (i = 0; i < PADDING; i++)
+		buf_addc(out, ' ');
 	buf_add(out, STR("\nStatus: RO\n\n"));
 	buf_add(out, meta_pseudo_body);
 	buf_add(out, STR(", and is not\n"

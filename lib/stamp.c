@@ -14,9 +14,13 @@
 #include "meta.h"
 
 enum {
-	/* Of all bytes up to the end of X-Keywords, as UW pads them. */
+	/*
+	 * Of all bytes up to the end of X-Keywords, as UW pads them. With
+	 * X-IMAPbase UW has 80; 120 more, so that new keywords are added to
+	 * the list in place and no message needs to move for them.
+	 */
 	PAD = 50,
-	PAD_BASE = 80,
+	PAD_BASE = 80 + 120,
 	/* uidlast, so that it can rise in place for ever. */
 	UIDLAST_DIGITS = 10,
 	/* The two lists of keywords, each with its blanks, and the rest. */
@@ -250,19 +254,6 @@ struct run {
 	struct str text;	/* the whole of it */
 };
 
-/* mutt's field: it parts no run (meta.c), and it is not ours to change. */
-static bool
-is_lines(struct str field)
-{
-	size_t i = STR("Lines").n;
-
-	if (!str_istarts(field, STR("Lines")))
-		return false;
-	while (i < field.n && is_blank(field.p[i]))
-		i++;
-	return i < field.n && field.p[i] == ':';
-}
-
 /* A field that a patch fills in. */
 static bool
 is_text(enum meta_field which)
@@ -281,7 +272,7 @@ find_run(struct str header, struct run *run)
 
 	while (from = at, next_field(header, &at, &field)) {
 		which = meta_which(field);
-		if (which == META_NONE && !is_lines(field)) {
+		if (which == META_NONE && !meta_transparent(field)) {
 			n = 0;
 			any = false;
 			continue;
@@ -611,7 +602,8 @@ fit_base(struct buf *b, const struct run *run, const struct field *base,
 	const struct field *spare = NULL;
 	size_t cut;
 
-	if (more > 0 || less > 0)
+	/* Blanks that were here stay here: no other field moves. */
+	if (more > 0 || (less > 0 && padding(base) == 0))
 		spare = find_spare(run, base, more);
 	if (more > 0 && spare == NULL)
 		return false;

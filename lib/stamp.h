@@ -1,9 +1,10 @@
 /*
  * stamp.h - writes what meta.h reads: the metadata fields of one message,
- * as UW-imapd writes them, byte for byte (mbox.md 2.1), so that every mail
- * program finds nothing to mend. A header here is what stands between the
- * From_ line and the body, with or without its empty line, with line ends
- * of any kind. Visible fields never change.
+ * as UW-imapd writes them, byte for byte but for more blanks in the first
+ * message (mbox.md 2.1), so that every mail program finds nothing to mend. A
+ * header here is what stands between the From_ line and the body, with or
+ * without its empty line, with line ends of any kind. Visible fields never
+ * change.
  */
 #ifndef STAMP_H
 #define STAMP_H

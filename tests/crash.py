@@ -16,6 +16,7 @@ FROM = re.compile(rb'^From (\S+) \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\r?$',
 BODY = re.compile(rb'ID:(\d+) .*?END:\1\b', re.S)
 OK = 0
 HOT = 18                # 10 - E_IO
+FULL = 19               # 10 - E_FULL
 SECTOR = 512
 
 
@@ -97,6 +98,15 @@ SHAPES = [
     ('one window', '', 'lf', 60000, 6),
     ('one message', '', 'lf', 1400, 1),
     ('tiny messages', 'uw', 'tiny', 700, 14),
+]
+
+
+APPENDS = [
+    ('one window', '', 'lf', 60000, 3),
+    ('several windows', '', 'lf', 300, 3),
+    ('an empty mailbox', '', 'lf', 500, 0),
+    ('behind half a line', '', 'none', 60000, 2),
+    ('behind half a line, by windows', '', 'none', 400, 2),
 ]
 
 
@@ -325,11 +335,11 @@ def sectors(off, text, size):
         off, text = off + n, text[n:]
 
 
-def power_cut(rng, calls, disks):
-    """What the disk may hold when the power goes after some of the calls.
-    disks: inode -> bytes before. Between two syncs of a file the sectors
+def power_cut(rng, calls, disks, least=0):
+    """What the disk may hold when the power goes after some of the calls,
+    at least so many. disks: inode -> bytes before. Between two syncs of a file the sectors
     reach it in any order, or never."""
-    calls = calls[:rng.randint(0, len(calls))]
+    calls = calls[:rng.randint(least, len(calls))]
     size = rng.choice((SECTOR, 4096))
     chance = rng.choice((0, .1, .5, .5, .9, 1))
     held = {}
@@ -369,4 +379,7 @@ def schedule(calls, mbox):
 # get more room and give it back, with both plans void.
 ROOM = 't?(j{4}JjJt)?'
 COMPACT = re.compile('%sj+J(j{2,3}JmM)*(jJtM)?jJ%s' % (ROOM, ROOM))
+# An append needs no sync of its plan, and where it was one window, none of
+# the plan's end.
+APPEND = re.compile('jjjJmM(j|(jjJmM)+jJ)')
 EXPAND = re.compile('%sj+JjJm*M(j{2,3}JmM(mM)?)*jJ%s' % (ROOM, ROOM))

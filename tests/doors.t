@@ -34,16 +34,18 @@ DOORS = [
     ('reading at a place', 'lib/fs.c mbox_scan.c', 'pread preadv', ''),
     ('writing at a place', 'lib/fs.c',
      'pwrite pwritev copy_file_range sendfile splice', ''),
-    # journal.c: its own file.
+    # journal.c: its own file; draft.c: an unlinked one.
     ('writing to a mailbox',
      'lib/fs.c lib/fs.h rewrite.c rewrite_plan.c rewrite_patch.c '
-     'rewrite_recover.c journal.c', 'fs_pwrite fs_truncate fs_reserve', ''),
+     'rewrite_tail.c rewrite_append.c journal.c draft.c',
+     'fs_pwrite fs_truncate fs_reserve', ''),
     ('streams', NOWHERE,
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
-    # fs.c makes our own files, imapd.c opens /dev/null.
+    # fs.c makes our own files, mbox_append.c opens the spool directory,
+    # imapd.c /dev/null.
     ('opening files',
-     'mbox.c dotlock.c folder.c folder_change.c folder_list.c lib/fs.c '
-     'lib/io.c imapd.c',
+     'mbox.c mbox_write.c mbox_append.c dotlock.c folder.c folder_change.c '
+     'folder_list.c lib/fs.c lib/io.c imapd.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
@@ -86,8 +88,8 @@ DOORS = [
      'stdout stderr stdin'),
     ('the system log', 'lib/log.c', 'syslog vsyslog openlog closelog',
      '<syslog.h>'),
-    # mbox_text.c asks for $TMPDIR.
-    ('the environment', 'imapd.c mbox_text.c',
+    # fs.c asks for $TMPDIR.
+    ('the environment', 'imapd.c lib/fs.c',
      'getenv secure_getenv setenv putenv unsetenv', 'environ'),
     # dotlock.c asks whether the maker of a lock lives, by signal 0.
     ('the end of the process', 'imapd.c lib/log.c dotlock.c',

@@ -12,17 +12,18 @@ import tree
 
 FLOORS = {
     0: 'params str mem buf log io err fs path',
-    1: 'set flags hash scan date fromline meta stamp match utf8 codec charset '
+    1: 'set flags hash scan date fromline quote meta stamp match utf8 codec charset '
        'rfc822 mime pseudo',
     2: 'lock dotlock mbox mbox_own mbox_scan mbox_match '
-       'mbox_text '
+       'mbox_text mbox_write mbox_store mbox_expunge mbox_append draft '
        'folder folder_own folder_name folder_list folder_change '
        'folder_subs folder_state '
        'journal rewrite rewrite_own rewrite_plan rewrite_patch '
-       'rewrite_recover',
+       'rewrite_recover rewrite_tail rewrite_append',
     3: 'parse reply command',
     4: 'fetch body search searchtext view',
-    5: 'cmd_any cmd_folder cmd_folder_change cmd_message session.h',
+    5: 'cmd_any cmd_folder cmd_folder_change cmd_message cmd_expunge cmd_copy '
+       'cmd_append session.h',
     6: 'session imapd',
 }
 

@@ -2,7 +2,9 @@
  * fuzz_commands COUNT [SEED] - commands made from the grammar of RFC 3501
  * section 9. Half of the sessions hold legal commands only: each must be
  * answered once, in order, and never with BAD. In the other half bytes are
- * changed, cut and put in: whatever comes back must still be grammar.
+ * changed, cut and put in: whatever comes back must still be grammar. Every
+ * second pair of sessions writes, too, and then names messages by UID alone,
+ * since those that are there do not stay.
  */
 #include <fcntl.h>
 #include <time.h>
@@ -29,6 +31,7 @@ struct gen {
 	struct buf *out;
 	uint64_t *seed;
 	unsigned depth;
+	bool writes;
 };
 
 static uint32_t
@@ -342,6 +345,89 @@ pattern(struct gen *g)
 		PICK(g, some);
 }
 
+static void
+flag(struct gen *g)
+{
+	static const char *const some[] = {
+		"\\Seen", "\\Deleted", "\\deleted", "\\Answered",
+		"\\Flagged", "\\Draft", "\\Odd", "Junk", "new", "$Other"
+	};
+
+	PICK(g, some);
+}
+
+static void
+flags(struct gen *g, bool list)
+{
+	uint32_t n = below(g, 4);
+
+	text(g, list ? " (" : " ");
+	while (n-- > 0) {
+		flag(g);
+		text(g, n > 0 ? " " : "");
+	}
+	text(g, list ? ")" : "");
+}
+
+static void
+target(struct gen *g)
+{
+	static const char *const some[] = { "INBOX", "box", "none", "box" };
+
+	text(g, " ");
+	astring(g, some[below(g, N(some))]);
+}
+
+/* A command that may change a mailbox. */
+static const char *
+writing(struct gen *g)
+{
+	static const char *const names[] = {
+		"UID STORE", "UID STORE", "UID EXPUNGE", "EXPUNGE",
+		"UID COPY", "UID MOVE", "APPEND"
+	};
+	static const char *const items[] = {
+		" FLAGS", " +FLAGS", " -FLAGS", " +FLAGS.SILENT",
+		" flags.silent", " -FLAGS.SILENT"
+	};
+	const char *name = names[below(g, N(names))];
+
+	text(g, name);
+	if (name[0] == 'U') {
+		text(g, " ");
+		set(g, true);
+	}
+	switch (name[4]) {
+	case 'S':
+		PICK(g, items);
+		if (below(g, 2)) {
+			flags(g, true);
+			break;
+		}
+		text(g, " ");
+		flag(g);
+		break;
+	case 'C':
+	case 'M':
+		target(g);
+		break;
+	case 'N':
+		if (name[0] == 'E')
+			break;
+		/* One that waits may be refused: who does not wait, too,
+		 * for an answer would go on with its bytes. */
+		target(g);
+		if (below(g, 2))
+			flags(g, true);
+		text(g, below(g, 2) ? " {12+}\r\nA: b\r\n\r\nFrom" :
+		    " \"22-Aug-2002 12:36:23 +0200\" {5+}\r\nA: b\n");
+		break;
+	default:
+		break;
+	}
+	return name;
+}
+
 /* One command without its tag and line end. */
 static const char *
 command(struct gen *g)
@@ -357,6 +443,10 @@ command(struct gen *g)
 	uint32_t kind = below(g, 14);
 	const char *name = names[kind < 9 ? kind : 5 + kind % 4];
 
+	if (g->writes && below(g, 3) == 0)
+		return writing(g);
+	if (g->writes && name[0] == 'F')
+		name = "UID FETCH";
 	if (below(g, 8) == 0) {
 		PICK(g, plain);
 		return "NOOP";
@@ -432,14 +522,29 @@ has(const struct buf *b, const char *word)
 	return memmem(b->p, b->n, word, strlen(word)) != NULL;
 }
 
+/* The mailboxes as they are when a session begins. */
+static void
+put(const char *path, struct str content)
+{
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0)
+		inproc_die(path);
+	inproc_put(fd, content);
+	close(fd);
+}
+
 static void
 session(struct inproc *ip, uint64_t number, struct buf *in, struct buf *cmds)
 {
 	uint64_t seed = number * UINT64_C(0x9e3779b97f4a7c15) | 1;
-	struct gen g = { .out = in, .seed = &seed };
+	struct gen g = { .out = in, .seed = &seed,
+	    .writes = number % 4 < 2 };
 	bool legal = number % 2 == 0;
 	unsigned i;
 
+	put(ip->inbox, str_c(mailbox));
+	put(ip->box, STR(""));
 	buf_clear(in);
 	buf_clear(cmds);
 	buf_add(in, STR("s SELECT INBOX\r\n"));
@@ -471,21 +576,15 @@ main(int argc, char **argv)
 	struct buf in = BUF_MAX(1048576), cmds = BUF_MAX(1048576);
 	static struct inproc ip;
 	uint64_t i;
-	int fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setenv("TZ", "UTC", 1);
 	printf("# %" PRIu64 " commands, sessions from seed %" PRIu64 " on\n",
 	    count, first);
 	inproc_begin(&ip);
-	fd = open(ip.inbox, O_RDWR | O_CREAT, 0600);
-	if (fd < 0)
-		inproc_die(ip.inbox);
-	inproc_put(fd, str_c(mailbox));
 	for (i = 0; i < (count + PER_SESSION - 1) / PER_SESSION; i++)
 		session(&ip, first + i, &in, &cmds);
 	printf("ok 1 - %" PRIu64 " commands\n1..1\n", count);
-	close(fd);
 	inproc_end(&ip);
 	buf_free(&in);
 	buf_free(&cmds);

@@ -66,14 +66,23 @@ LEGAL = [
     b'SEARCH HEADER Subject "two words" SINCE 1-Jan-2000',
     b'SEARCH SUBJECT "a\\\\b" TEXT "\\"" BODY ""',
     b"UID SEARCH UID 3,5:7 LARGER 10 KEYWORD Junk",
+    b"SUBSCRIBE {5+}\r\nINBOX",
+    b"STORE 1 +FLAGS (\\Seen)",
+    b"STORE 1,2:3 FLAGS.SILENT $Junk \\Answered",
+    b"UID STORE 3:* -FLAGS ()",
+    b"EXPUNGE",
+    b"UID EXPUNGE 3,5:*",
+    b"COPY 1 {5}\r\nINBOX",
+    b"UID COPY 3 INBOX",
+    b"UID MOVE 5 INBOX",
 ]
 
 # Commands that are refused before their arguments are looked at.
 REFUSED = [
     b"LOGIN alex secret",
-    b"SUBSCRIBE {5+}\r\nINBOX",
-    b"STORE 1 +FLAGS (\\Seen)",
-    b"UID COPY 3 INBOX",
+    b"ENABLE CONDSTORE",
+    b"SORT (DATE) {5+}\r\nUTF-8 ALL",
+    b"UID THREAD REFERENCES UTF-8 ALL",
 ]
 
 GARBAGE = [b"%n%s%x%n", b"(", b")", b'"', b"\\", b"{", b"}", b"*", b"]", b"<",
@@ -151,6 +160,7 @@ def test_spoilt(tap, world):
                       "OK" if legal else "NO BAD")]
         cases += spoilt_bytes(command, "BAD" if legal else "NO BAD")
         cases += spoilt_tokens(command)
+        world.file(world.inbox, INBOX)
         for case in cases:
             case.bye = word == b"LOGOUT"
             if word in (b"SELECT", b"EXAMINE", b"CLOSE", b"UNSELECT"):
@@ -284,6 +294,50 @@ SEARCH HEADER To
 SEARCH SUBJECT
 SEARCH XYZZY
 SEARCH SEEN SEEN)
+STORE
+STORE 1
+STORE 1 FLAGS
+STORE 1 +FLAGS
+STORE 1 FLAGS (
+STORE 1 FLAGS (\\Seen
+STORE 1 FLAGS \\Seen)
+STORE 1 FLAGS ("Seen")
+STORE 1 FLAGS (\\Recent)
+STORE 1 FLAGS \\Seen \\Recent
+STORE 1 FLAGS (\\)
+STORE 1 FLAGS (\\\\Seen)
+STORE 1 FLAGS (\\*)
+STORE 1 FLAGS () x
+STORE 1 FLAGS ()()
+STORE 1 + FLAGS ()
+STORE 1 +-FLAGS ()
+STORE 1 +FLAGS.LOUD ()
+STORE 1 \\Seen
+STORE 4 FLAGS ()
+STORE 0 FLAGS ()
+STORE (1) FLAGS ()
+UID STORE 1
+EXPUNGE 1
+UID EXPUNGE
+UID EXPUNGE 0
+UID EXPUNGE 1 2
+UID CLOSE
+COPY
+COPY 1
+COPY INBOX 1
+COPY 1 INBOX x
+COPY 1 IN%BOX
+COPY 0 INBOX
+COPY 4 INBOX
+UID COPY 1
+MOVE 1
+MOVE 1:4 INBOX
+UID MOVE x INBOX
+APPEND
+APPEND INBOX
+APPEND INBOX x
+APPEND INBOX ()
+APPEND INBOX (\\Seen) ""
 '''
 
 
@@ -312,11 +366,13 @@ POSITIONS = [
     b"FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT (To @ From)]<0.1>",
     b"SEARCH CHARSET @ ALL", b"SEARCH TEXT @", b"SEARCH FROM @ SEEN",
     b"SEARCH HEADER @ x", b"SEARCH HEADER To @", b"SEARCH (OR BODY @ NOT 1)",
-    b"UID SEARCH NOT SUBJECT @",
+    b"UID SEARCH NOT SUBJECT @", b"CREATE @", b"RENAME @ x", b"RENAME x @",
+    b"SUBSCRIBE @", b"UNSUBSCRIBE @", b"COPY 1 @", b"UID MOVE 77 @",
+    b"DELETE @",
 ]
 REFUSED_POSITIONS = [
-    b"LOGIN @ x", b"LOGIN x @", b"CREATE @", b"RENAME @ x", b"SUBSCRIBE @",
-    b"APPEND INBOX @", b"COPY 1 @", b"XYZZY @", b"NOOP @",
+    b"LOGIN @ x", b"LOGIN x @", b"APPEND ../x @", b"SORT (DATE) @ ALL",
+    b"XYZZY @", b"NOOP @", b"STORE 1 FLAGS @",
 ]
 
 TOO_BIG = [b"2147483647", b"2147483648", b"4294967295", b"4294967296",
@@ -459,6 +515,11 @@ LONG = [
     ("sections", b"FETCH 1 (UID", b" BODY[2.1]", b")", "OK"),
     ("partial", b"FETCH 1 BODY[]<0.", b"1", b">", "BAD"),
     ("STATUS items", b"STATUS INBOX (UNSEEN", b" UNSEEN", b")", "OK"),
+    ("flags", b"UID STORE 3 FLAGS (a", b" a", b")", "OK"),
+    ("a keyword", b"UID STORE 3 FLAGS ", b"a", b"", "NO"),
+    ("keywords", b"UID STORE 3 FLAGS (", b"\\Seen abc ", b"x)", "OK"),
+    ("set of COPY", b"UID COPY 77", b",78", b" INBOX", "OK"),
+    ("mailbox of COPY", b"COPY 1 ", b"a", b"", "BAD"),
     ("ID", b"ID (", b'"a" "b" ', b'"a" "b")', "BAD"),
     ("LIST reference", b'LIST "', b"a", b'" *', "NO BAD"),
     ("LIST pattern", b'LIST "" ', b"*", b"", "NO BAD"),
@@ -712,20 +773,12 @@ def test_login(tap, world):
 def main():
     tap = Tap()
     with World() as world:
-        world.file(world.inbox, INBOX)
-        test_spoilt(tap, world)
-        test_wrong(tap, world)
-        test_literal_sizes(tap, world)
-        test_smuggled(tap, world)
-        test_cut_off(tap, world)
-        test_long_lines(tap, world)
-        test_many(tap, world)
-        test_endless(tap, world)
-        test_patterns(tap, world)
-        test_strangers(tap, world)
-        test_bad_max(tap, world)
-        test_noise(tap, world)
-        test_login(tap, world)
+        for test in (test_spoilt, test_wrong, test_literal_sizes,
+                     test_smuggled, test_cut_off, test_long_lines,
+                     test_many, test_endless, test_patterns, test_strangers,
+                     test_bad_max, test_noise, test_login):
+            world.file(world.inbox, INBOX)
+            test(tap, world)
     return tap.end()
 
 

@@ -6,6 +6,7 @@
 #ifndef INPROC_H
 #define INPROC_H
 
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,6 +21,7 @@
 struct inproc {
 	char home[64];
 	char inbox[96];
+	char box[96];		/* a mailbox "box", when a harness makes it */
 	int in;
 	int out;
 	struct session session;
@@ -56,6 +58,7 @@ inproc_begin(struct inproc *ip)
 	if (mkdtemp(ip->home) == NULL)
 		inproc_die("mkdtemp");
 	snprintf(ip->inbox, sizeof(ip->inbox), "%s/inbox", ip->home);
+	snprintf(ip->box, sizeof(ip->box), "%s/box", ip->home);
 	ip->in = memfd_create("in", 0);
 	ip->out = memfd_create("out", 0);
 	if (ip->in < 0 || ip->out < 0)
@@ -63,11 +66,20 @@ inproc_begin(struct inproc *ip)
 	ip->output = (struct buf)BUF_MAX(SIZE_MAX / 2);
 }
 
+static inline int
+inproc_remove(const char *path, const struct stat *st, int kind,
+    struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
 static inline void
 inproc_end(struct inproc *ip)
 {
-	unlink(ip->inbox);
-	rmdir(ip->home);
+	nftw(ip->home, inproc_remove, 16, FTW_DEPTH | FTW_PHYS);
 	close(ip->in);
 	close(ip->out);
 	buf_free(&ip->output);
@@ -85,7 +97,12 @@ inproc_put(int fd, struct str text)
 static inline int
 inproc_run(struct inproc *ip, struct str input)
 {
-	static const struct options options = { .idle_timeout = 60 };
+	/* What is written need not outlast a power cut here. */
+	static const struct options options = {
+		.idle_timeout = 60,
+		.no_sync = true,
+		.expunge_on = ON_EXPUNGE | ON_CLOSE | ON_LOGOUT,
+	};
 	struct session *s = &ip->session;
 	struct why why = { "" };
 	off_t n;
@@ -103,8 +120,10 @@ inproc_run(struct inproc *ip, struct str input)
 	s->user = "fuzz";
 	s->host = "host.example";
 	s->peer = "UNKNOWN";
-	s->mbox = NULL;
+	s->mbox = s->other = NULL;
 	s->bad = 0;
+	snprintf(s->own_dir, sizeof(s->own_dir), "%s/.imapd", ip->home);
+	session_writer(s);
 	if (folder_init(&s->folders, ip->home, NULL, ip->inbox, &why) != E_OK)
 		inproc_die(why.text);
 	status = session_run(s);

@@ -8,6 +8,9 @@
  *	SHIM_FAIL=n:e	call n fails with errno e; n+ instead of n: every
  *			call from n on
  *	SHIM_SHORT=n	call n, a write, writes half
+ *	SHIM_ROOM=i:n	the file with inode i can not grow beyond n bytes:
+ *			what fits is written, the rest is ENOSPC
+ *	SHIM_UNREAD=i	the file with inode i can not be read: EIO
  *	SHIM_LOG=file	each call is logged, with what it writes
  *	SHIM_COUNT=file	the number of calls, at exit
  *	SHIM_NOSYNC=1	syncs are counted and not done: for speed, where
@@ -29,6 +32,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+ssize_t	pread64(int fd, void *p, size_t n, off64_t at);
 ssize_t	pwrite64(int fd, const void *p, size_t n, off64_t at);
 int	ftruncate64(int fd, off64_t size);
 int	posix_fallocate64(int fd, off64_t at, off64_t n);
@@ -112,6 +116,25 @@ put(char kind, int fd, int64_t at, const void *p, int64_t n)
 		syscall(SYS_write, log_fd, p, n);
 }
 
+/* How much of a write has room: less than n, or 0 with errno. */
+static size_t
+fitting(int fd, size_t n, int64_t at)
+{
+	const char *room = getenv("SHIM_ROOM"), *colon;
+	struct stat st;
+	long limit;
+
+	if (room == NULL || (colon = strchr(room, ':')) == NULL ||
+	    fstat(fd, &st) != 0 ||
+	    (long)st.st_ino != strtol(room, NULL, 10))
+		return n;
+	limit = strtol(colon + 1, NULL, 10);
+	if (at + (int64_t)n <= limit)
+		return n;
+	errno = ENOSPC;
+	return at < limit ? (size_t)(limit - at) : 0;
+}
+
 ssize_t
 pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
@@ -123,6 +146,8 @@ pwrite64(int fd, const void *p, size_t n, off64_t at)
 	}
 	if (calls == number("SHIM_SHORT") && n > 1)
 		n /= 2;
+	if (n > 0 && (n = fitting(fd, n, at)) == 0)
+		return -1;
 	put('w', fd, at, p, (int64_t)n);
 	return syscall(SYS_pwrite64, fd, p, n, at);
 }
@@ -131,6 +156,24 @@ ssize_t
 pwrite(int fd, const void *p, size_t n, off_t at)
 {
 	return pwrite64(fd, p, n, at);
+}
+
+ssize_t
+pread64(int fd, void *p, size_t n, off64_t at)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && (long)st.st_ino == number("SHIM_UNREAD")) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, p, n, at);
+}
+
+ssize_t
+pread(int fd, void *p, size_t n, off_t at)
+{
+	return pread64(fd, p, n, at);
 }
 
 ssize_t

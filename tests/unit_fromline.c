@@ -475,6 +475,95 @@ check_instants(void)
 	    STR("22-Aug-2002 12:36:23 +0200"));
 }
 
+/* A line is written and read; true when it says the same. */
+static bool
+comes_back(struct buf *b, struct str sender, const struct date *date)
+{
+	struct fromline from;
+	struct date d;
+
+	buf_clear(b);
+	fromline_write(sender, date, b);
+	if (fromline_read(buf_str(b), &from) != FROMLINE_STRICT ||
+	    b->p[b->n - 1] != '\n')
+		return false;
+	fromline_date(&from, &d);
+	return str_eq(from.sender, sender) && d.time == date->time &&
+	    d.zone == date->zone;
+}
+
+static void
+check_written(struct buf *b)
+{
+	static const struct {
+		const char *what;
+		struct date date;
+		const char *line;
+	} lines[] = {
+		{ "in the server's zone it is as ctime has it",
+		    { 1030012583, 120 },
+		    "From a@b Thu Aug 22 12:36:23 2002\n" },
+		{ "a day of one digit is padded with a blank",
+		    { 1028198183, 120 },
+		    "From a@b Thu Aug  1 12:36:23 2002\n" },
+		{ "another zone stands behind the year",
+		    { 1030044983, -420 },
+		    "From a@b Thu Aug 22 12:36:23 2002 -0700\n" },
+		{ "so does the second of an hour that comes twice",
+		    { 1035682200, 60 },
+		    "From a@b Sun Oct 27 02:30:00 2002 +0100\n" },
+		{ "but not the first", { 1035678600, 120 },
+		    "From a@b Sun Oct 27 02:30:00 2002\n" },
+		{ "the first year", { 0, 0 },
+		    "From a@b Thu Jan  1 00:00:00 1970 +0000\n" },
+		{ "before it", { -1, 0 },
+		    "From a@b Thu Jan  1 00:00:00 1970 +0000\n" },
+		{ "before it by the clock alone", { 0, -60 },
+		    "From a@b Thu Jan  1 00:00:00 1970 -0100\n" },
+		{ "beyond the last", { 253402300799, 60 },
+		    "From a@b Tue Dec 31 23:59:59 2199\n" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		buf_clear(b);
+		fromline_write(STR("a@b"), &lines[i].date, b);
+		CHECK_STR(lines[i].what, buf_str(b), str_c(lines[i].line));
+	}
+}
+
+static void
+check_writing(void)
+{
+	static const char *const zones[] = { "CET-1CEST,M3.5.0,M10.5.0/3",
+	    "UTC", "EST5EDT,M3.2.0,M11.1.0", "AAA-5:45", "BBB+3:30:17",
+	    "LHST-10:30LHDT-11,M10.1.0,M4.1.0" };
+	struct buf b = BUF_MAX(65536);
+	struct date d;
+	unsigned z, i, bad;
+	int zone;
+
+	for (z = 0; z < sizeof(zones) / sizeof(zones[0]); z++) {
+		setenv("TZ", zones[z], 1);
+		tzset();
+		if (z == 0)
+			check_written(&b);
+		bad = 0;
+		for (zone = -1439; zone <= 1439; zone++) {
+			d = (struct date){ 86400 + (int64_t)rnd(3000000000),
+			    zone };
+			bad += !comes_back(&b, STR("joe@example.org"), &d);
+		}
+		for (i = 0; i < 20000; i++) {
+			d.time = 86400 + (int64_t)rnd(3000000000);
+			date_to_local(&d);
+			bad += !comes_back(&b, STR("MAILER-DAEMON"), &d);
+		}
+		CHECK(zones[z], bad == 0);
+	}
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -490,5 +579,6 @@ main(void)
 		    "no header begins so", fromline_header_like(
 		    headers[i].line) == headers[i].like);
 	check_instants();
+	check_writing();
 	return unit_end();
 }

@@ -12,6 +12,8 @@
 
 #define F1 "From a@b Thu Aug 22 12:36:23 2002\n"
 #define F2 "From c@d Fri Aug 23 12:36:23 2002\n"
+#define QUOTED "Status: RO\nX-Status: \nX-Keywords:   \n"		\
+	"X-IMAPd-Quoted: rd\nX-UID: 3\n"
 #define STAMP(n) "Status: RO\nX-Status: \nX-Keywords:          \nX-UID: " n "\n"
 #define BASE "X-IMAPbase: 1000000000 0000000007 Junk $Work\n"
 #define PSEUDO "From MAILER-DAEMON Thu Aug 22 12:36:23 2002\n"		\
@@ -157,6 +159,22 @@ static const struct row rows[] = {
 	{ "hidden in any case, at every place, folded", true,
 	    STR(F1 "STATUS: R\nx-uid: 9\n\t9\nS: x\ncontent-LENGTH: 5\n\nhi\n"
 	    "\n"), "1:12:r:0:<S: x~~hi~>", 0, 2 },
+	{ "what we quoted comes back, and is not counted", true,
+	    STR(F1 ">From z\nS: x\n" BASE QUOTED "\n>From a\n>>From b\n"
+	    "> From c\n\n"),
+	    "3:43:RO:0:<From z~S: x~~From a~>From b~> From c~>",
+	    1000000000, 8 },
+	{ "also in CRLF, and without a line end", true,
+	    STR(F1 "S: x\r\n" BASE QUOTED "\n>From a\r\n>From b"),
+	    "3:22:RO:0:<S: x^~~From a^~From b>", 1000000000, 8 },
+	{ "and behind it the next message", true,
+	    STR(F1 "S: x\n" BASE QUOTED "\n>From a\n\n" F2 "S: y\n"
+	    STAMP("4") "\n>From b\n\n"),
+	    "3:16:RO:0:<S: x~~From a~> 4:17:RO:0:<S: y~~>From b~>",
+	    1000000000, 8 },
+	{ "what others quoted stays quoted", true,
+	    STR(F1 "S: x\nX-IMAPd-Quoted: rd\n\n>From a\n\n"),
+	    "1:17:r:0:<S: x~~>From a~>", 0, 2 },
 	{ "only the last run of metadata counts", true,
 	    STR(F1 "Status: RO\nX-Status: D\nS: x\nX-Status: F\n\nhi\n\n"),
 	    "1:12:Fr:0:<S: x~~hi~>", 0, 2 },
@@ -390,6 +408,66 @@ check_order(void)
 	mbox_close(mbox);
 }
 
+/*
+ * A quoted message whose lines lie across every piece in which it is read,
+ * and its neighbours, in any order.
+ */
+static void
+check_quoted(struct buf *out)
+{
+	static const char head[] = F1 "S: x\n" BASE QUOTED "\n";
+	const uint32_t lines = 200000 / 8;
+	struct buf b = BUF_MAX(SIZE_MAX / 2);
+	struct mbox_text text;
+	struct mbox *mbox;
+	struct why why;
+	uint32_t i;
+	bool good;
+
+	buf_add(&b, str_c(head));
+	for (i = 0; i < lines; i++)
+		buf_add(&b, STR(">From i\n"));
+	buf_add(&b, STR("\n" F2 "S: y\n" STAMP("5") "\nho\n\n"));
+	put(buf_str(&b), O_TRUNC);
+	if (!CHECK("a big quoted message is found",
+	    mbox_open(&mbox, path, true, &why) == E_OK && mbox->n == 2))
+		return;
+	CHECK("its size is that without the quoting",
+	    mbox->msgs[0].size == 8 + lines * 8);
+	good = mbox_text(mbox, 3, false, &text, &why) == E_OK &&
+	    str_eq(text.whole, STR("S: x\n\n")) &&
+	    mbox_text(mbox, 3, true, &text, &why) == E_OK &&
+	    text.body.n == lines * 7 && text.whole.n == 6 + lines * 7;
+	for (i = 0; i < lines && good; i++)
+		good = str_eq(str_sub(text.body, i * 7, 7),
+		    STR("From i\n"));
+	CHECK("and so is its text", good);
+	check_text(mbox, 5, true, "S: y~~|ho~");
+	CHECK("again, after another",
+	    mbox_text(mbox, 3, true, &text, &why) == E_OK &&
+	    text.whole.n == 6 + lines * 7);
+	CHECK_STR("the sender is told", mbox_sender(&text), STR("a@b"));
+	mbox_close(mbox);
+	put(STR(F1 ">From a\nS: x\n" BASE QUOTED "\n>From b\n\n"
+	    F2 "S: y\n" STAMP("4") "\nho\n\n"), O_TRUNC);
+	if (!CHECK("a small one is found",
+	    mbox_open(&mbox, path, true, &why) == E_OK))
+		return;
+	check_text(mbox, 3, false, "From a~S: x~~|");
+	check_text(mbox, 3, true, "From a~S: x~~|From b~");
+	check_text(mbox, 3, true, "From a~S: x~~|From b~");
+	check_text(mbox, 4, true, "S: y~~|ho~");
+	check_text(mbox, 3, false, "From a~S: x~~|");
+	check_text(mbox, 4, false, "S: y~~|");
+	check_text(mbox, 3, true, "From a~S: x~~|From b~");
+	put(STR(F1 ">From a\nS: x\nX-IMAPd-Quoted: rd\n" BASE STAMP("3")
+	    "\n>From b\n\n"), O_TRUNC);
+	check_synced(mbox, out, "what another program stamps is quoted again",
+	    "3:26:RO:0:<>From a~S: x~~>From b~>");
+	mbox_close(mbox);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -406,6 +484,7 @@ main(void)
 		check_row(&rows[i], &out);
 	check_changes(&out);
 	check_order();
+	check_quoted(&out);
 	check_settled(&out);
 	unlink(path);
 	buf_free(&out);

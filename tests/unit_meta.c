@@ -120,6 +120,59 @@ check_base(void)
 	    m.pseudo_subject && m.uidvalidity == 5);
 }
 
+/* The block of a message that we stored with quoted lines. */
+static void
+check_quoted(void)
+{
+	static const struct {
+		const char *what;
+		const char *header;
+		bool quoted;
+	} rows[] = {
+		{ "as we write it",
+		    "A: 1\nStatus: R\nX-Status: \nX-Keywords:   \n"
+		    "X-IMAPd-Quoted: rd\nX-UID: 7\n\n", true },
+		{ "in CRLF", "A: 1\r\nX-Keywords:   \r\n"
+		    "X-IMAPd-Quoted: rd\r\nX-UID: 7\r\n\r\n", true },
+		{ "as mutt leaves it", "X-Keywords: \nX-IMAPd-Quoted: rd\n"
+		    "X-UID: 7\nStatus: RO\nContent-Length: 4\nLines: 1\n\n",
+		    true },
+		{ "above the block that another program wrote",
+		    "X-IMAPd-Quoted: rd\nStatus: R\nX-Status: \n"
+		    "X-Keywords: \nX-UID: 7\n\n", false },
+		{ "below it", "X-Keywords: \nX-UID: 7\n"
+		    "X-IMAPd-Quoted: rd\n\n", false },
+		{ "without X-Keywords before it",
+		    "Status: R\nX-IMAPd-Quoted: rd\nX-UID: 7\n\n", false },
+		{ "without X-UID behind it",
+		    "X-Keywords: \nX-IMAPd-Quoted: rd\nStatus: R\n\n",
+		    false },
+		{ "with another field between it and X-UID",
+		    "X-Keywords: \nX-IMAPd-Quoted: rd\nStatus: R\n"
+		    "X-UID: 7\n\n", false },
+		{ "with an X-UID that is no number", "X-Keywords: \n"
+		    "X-IMAPd-Quoted: rd\nX-UID: x\n\n", false },
+		{ "with two of them", "X-Keywords: \nX-IMAPd-Quoted: rd\n"
+		    "X-UID: 7\nX-UID: 7\n\n", false },
+		{ "twice", "X-Keywords: \nX-IMAPd-Quoted: rd\n"
+		    "X-IMAPd-Quoted: rd\nX-UID: 7\n\n", false },
+		{ "of another kind",
+		    "X-Keywords: \nX-IMAPd-Quoted: qp\nX-UID: 7\n\n",
+		    false },
+		{ "in a block that is not the last", "X-Keywords: \n"
+		    "X-IMAPd-Quoted: rd\nX-UID: 7\nA: 1\nStatus: R\n\n",
+		    false },
+		{ "parted by a visible field", "X-Keywords: \nA: 1\n"
+		    "X-IMAPd-Quoted: rd\nX-UID: 7\n\n", false },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		whole(str_c(rows[i].header));
+		CHECK(rows[i].what, m.quoted == rows[i].quoted);
+	}
+}
+
 static void
 check_hash(void)
 {
@@ -162,6 +215,7 @@ main(void)
 	check_counts();
 	check_runs();
 	check_base();
+	check_quoted();
 	check_hash();
 	return unit_end();
 }

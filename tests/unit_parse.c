@@ -587,6 +587,103 @@ names_and_dates(void)
 	CHECK("an empty date is refused", parse_date(&p, &day) != 0);
 }
 
+/* The bytes of a literal in pieces of `room`, with "|" between them. */
+static struct str
+pieces(struct literal *l, size_t room)
+{
+	static char out[256];
+	size_t n, at = 0;
+
+	for (;;) {
+		if (parse_literal_read(&p, l, out + at, room, &n) != 0)
+			return STR("fault");
+		if (n == 0)
+			return (struct str){ out, at };
+		at += n;
+		out[at++] = '|';
+	}
+}
+
+static void
+literal_pieces(void)
+{
+	struct literal l;
+
+	CLIENT("{7}\r\nab\0c\r\nd x");
+	CHECK("the head of a literal tells its size",
+	    parse_literal(&p, &l) == 0 && l.left == 7 && l.waits);
+	CHECK("nothing is sent before its bytes are wanted", sent().n == 0);
+	CHECK_STR("then they come in pieces, NUL too", pieces(&l, 3),
+	    STR("ab\0|c\r\n|d|"));
+	CHECK_STR("one + is sent", sent(), STR("+ Ready for argument\r\n"));
+	CHECK("and the line goes on", parse_space(&p) == 0);
+	CLIENT("{3+}\r\nabcd");
+	CHECK("the other kind does not wait", parse_literal(&p, &l) == 0 &&
+	    !l.waits);
+	CHECK_STR("and is read at once", pieces(&l, 8), STR("abc|"));
+	CHECK("with no +", sent().n == 0 && parse_char(&p, 'd') == 0);
+	CLIENT("{99999999999999999999}\r\n");
+	CHECK("any size can be announced", parse_literal(&p, &l) == 0 &&
+	    l.left == UINT64_MAX);
+	CHECK("and refused: the command ends there",
+	    parse_literal_refuse(&p, &l) == 0 && p.at_end && p.refused &&
+	    parse_end(&p) == 0 && sent().n == 0);
+	CLIENT("{3+}\r\nabc x");
+	CHECK("what comes at once is read and forgotten",
+	    parse_literal(&p, &l) == 0 && parse_literal_refuse(&p, &l) == 0
+	    && !p.at_end && !p.refused && parse_space(&p) == 0);
+	CLIENT("{67108865+}\r\nabc x");
+	CHECK("unless it is too much", parse_literal(&p, &l) == 0 &&
+	    parse_literal_refuse(&p, &l) != 0 && p.fault == PARSE_FATAL);
+	CLIENT("{5+}\r\nabc");
+	parse_literal(&p, &l);
+	CHECK_STR("one that is cut off is a fault", pieces(&l, 8),
+	    STR("fault"));
+	CHECK("the connection has ended", p.fault == PARSE_ENDED);
+}
+
+static bool
+flags_are(struct flag_list *list, unsigned flags, unsigned names)
+{
+	return parse_flags(&p, list) == 0 && list->flags == flags &&
+	    list->names.n == names && parse_peek(&p) == '\n';
+}
+
+static void
+flag_lists(void)
+{
+	struct flag_list list;
+	struct date date;
+
+	CLIENT("(\\Seen \\deleted Work)\r\n");
+	CHECK("flags in parentheses", flags_are(&list, FLAG_SEEN |
+	    FLAG_DELETED, 1) && !list.over);
+	CLIENT("()\r\n");
+	CHECK("none at all", flags_are(&list, 0, 0));
+	CLIENT("\\Draft $a $b $A\r\n");
+	CHECK("without parentheses; a keyword has no case",
+	    flags_are(&list, FLAG_DRAFT, 2));
+	CLIENT("(\\Flagged \\Nobody)\r\n");
+	CHECK("an unknown one is ignored", flags_are(&list, FLAG_FLAGGED,
+	    0));
+	CLIENT("(a123456789b123456789c123456789d123456789e123456789f)\r\n");
+	CHECK("a keyword that is too long is told", flags_are(&list, 0, 0) &&
+	    list.over);
+	CLIENT("(\\Recent)");
+	CHECK("\\Recent can not be set", parse_flags(&p, &list) != 0);
+	CLIENT("(\\Seen");
+	CHECK("parentheses are closed", parse_flags(&p, &list) != 0);
+	CLIENT("(\\Seen  Work)");
+	CHECK("one space is between two", parse_flags(&p, &list) != 0);
+	CLIENT("\" 7-Feb-1994 22:43:04 -0800\"x");
+	CHECK("a date and time", parse_date_time(&p, &date) == 0 &&
+	    date.time == 760689784 && date.zone == -480);
+	CLIENT("\"7-Feb-1994 22:43:04 -0800\"");
+	CHECK("whose day has two places", parse_date_time(&p, &date) != 0);
+	CLIENT(" 7-Feb-1994 22:43:04 -0800");
+	CHECK("and which is quoted", parse_date_time(&p, &date) != 0);
+}
+
 int
 main(void)
 {
@@ -604,5 +701,7 @@ main(void)
 	numbers();
 	sets();
 	names_and_dates();
+	literal_pieces();
+	flag_lists();
 	return unit_end();
 }

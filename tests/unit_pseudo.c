@@ -1,9 +1,11 @@
 /*
- * unit_pseudo.c - the pseudo message is UW's to the byte, and is read back.
+ * unit_pseudo.c - the pseudo message is UW's to the byte, with room for more
+ * keywords, and is read back.
  */
 #include "unit.h"
 #include "../lib/meta.h"
 #include "../lib/pseudo.h"
+#include "../lib/stamp.h"
 
 /* What mailutil(1) of UW's 2007f made in that second on a host named vm. */
 static const char uw[] =
@@ -68,7 +70,8 @@ test_read_back(void)
 	keyword_add(&names, STR("NonJunk"));
 	keyword_add(&names, STR("$Label1"));
 	pseudo_message(&b, STR("example.org"), &date, 7, 4294967, &names);
-	CHECK_STR("numbers have ten digits, keywords follow", line_of(&b, 5),
+	CHECK_STR("numbers have ten digits, keywords follow",
+	    str_trim(line_of(&b, 5)),
 	    STR("X-IMAP: 0000000007 0004294967 NonJunk $Label1"));
 	rest = buf_str(&b);
 	str_line(&rest, &line);
@@ -85,16 +88,66 @@ test_read_back(void)
 	buf_free(&b);
 }
 
-int
-main(void)
+/* The text without the blanks at its lines' ends. */
+static void
+strip(struct buf *b, struct buf *out)
 {
-	struct buf b = BUF_MAX(4096);
+	struct str rest = buf_str(b), line;
+
+	while (str_line(&rest, &line)) {
+		line = str_chomp(line);
+		while (line.n > 0 && line.p[line.n - 1] == ' ')
+			line.n--;
+		buf_add(out, line);
+		buf_addc(out, '\n');
+	}
+}
+
+static void
+test_bytes(void)
+{
+	struct buf b = BUF_MAX(4096), plain = BUF_MAX(4096);
 	struct date date = { 1795431142, 0 };
 
 	pseudo_message(&b, STR("vm"), &date, 1795431142, 0, &none);
-	CHECK_STR("it is what UW's CREATE writes", buf_str(&b),
-	    str_c(uw));
+	strip(&b, &plain);
+	CHECK_STR("it is what UW's CREATE writes, but for blanks",
+	    buf_str(&plain), str_c(uw));
 	buf_free(&b);
+	buf_free(&plain);
+}
+
+/* As many keywords as a mailbox may have, of usual length. */
+static void
+test_room(void)
+{
+	struct buf b = BUF_MAX(4096), patch = BUF_MAX(4096);
+	struct date date = { 899438400, 0 };
+	struct keywords names = { .n = 0 };
+	struct stamp s = { .uidvalidity = 7, .uidlast = UINT32_MAX,
+	    .names = &names };
+	struct str header, line;
+	size_t at, n;
+	char word[] = "$KeywordA";
+
+	pseudo_message(&b, STR("h"), &date, 7, 0, &none);
+	header = buf_str(&b);
+	str_line(&header, &line);
+	n = header.n;
+	for (; names.n < 20; word[8]++)
+		keyword_add(&names, str_c(word));
+	CHECK("twenty keywords and a new last UID find room in place",
+	    stamp_patch_base(header, &s, &at, &patch) == 0 &&
+	    patch.n == 10 + 20 * 10 && header.n == n);
+	buf_free(&b);
+	buf_free(&patch);
+}
+
+int
+main(void)
+{
+	test_bytes();
+	test_room();
 	test_dates();
 	test_read_back();
 	return unit_end();

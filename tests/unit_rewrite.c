@@ -5,9 +5,10 @@
  *
  *	unit_rewrite DIR MBOX OP SYNC < items
  *
- * OP: compact, expand, all; recover; patch; journal-N (makes a journal with
- * windows of N bytes). An item is "off len head drop stamped eol uid flags
- * keywords base", a patch "at text". Exit status 0, or 10 - the error.
+ * OP: compact, expand, all; recover; patch; append (all of its input);
+ * journal-N (makes a journal with windows of N bytes). An item is "off len
+ * head drop stamped eol uid flags keywords base", a patch "at text". Exit
+ * status 0, or 10 - the error.
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -75,6 +76,37 @@ read_patches(const struct rewrite *r, struct why *why)
 	return rewrite_patch(r, p, n, why);
 }
 
+struct input {
+	char bytes[100000];
+	size_t at, n;
+	size_t fails;		/* at which byte, or SIZE_MAX */
+};
+
+static int
+next_input(void *ctx, char *to, size_t n)
+{
+	struct input *in = ctx;
+
+	if (in->at + n > in->fails) {
+		errno = EIO;
+		return -1;
+	}
+	memcpy(to, in->bytes + in->at, n);
+	in->at += n;
+	return 0;
+}
+
+static enum err
+append_input(const struct rewrite *r, struct why *why)
+{
+	static struct input in = { .fails = SIZE_MAX };
+	struct rewrite_source source = { .fill = next_input, .ctx = &in };
+
+	in.n = fread(in.bytes, 1, sizeof(in.bytes), stdin);
+	source.n = (int64_t)in.n;
+	return rewrite_append(r, &source, why);
+}
+
 /* Journals of this run can not be bigger than this one is: a disk with no
  * room for more. */
 static enum err
@@ -125,7 +157,10 @@ program(char **argv)
 		e = rewrite_recover(r.dir, r.fd, r.sync, &why);
 	else if (strcmp(op, "patch") == 0)
 		e = read_patches(&r, &why);
-	else {
+	else if (strcmp(op, "append") == 0) {
+		r.size = st.st_size;
+		e = append_input(&r, &why);
+	} else {
 		r.n = read_items(items, 2000);
 		r.size = st.st_size;
 		if (strcmp(op, "compact") == 0)
@@ -516,7 +551,7 @@ leave_plan(const struct stat *st, int64_t size)
 	memcpy(plan.path, path, sizeof(path));
 	journal_start(&j);
 	journal_add(&j, &entry);
-	if (journal_commit(&j, &plan) != 0)
+	if (journal_commit(&j, &plan, true) != 0)
 		exit(99);
 	journal_close(&j);
 }

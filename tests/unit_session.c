@@ -1,12 +1,13 @@
 /*
  * unit_session.c - what of a session hangs on the clock: when a silent
  * client is logged out, and that UIDVALIDITY rises from session to session
- * where UIDs can not last. Time is made here: ppoll moves a clock forward
+ * where UIDs did not last. Time is made here: ppoll moves a clock forward
  * and lets the client speak when it is due, so that nothing waits.
  */
 #include <sys/mman.h>
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 
 static char home[] = "/tmp/unit_session.XXXXXX";
 static char inbox[64];
+static char other_name[64];	/* of the INBOX file, for a while */
 
 /* One whole session; what was said, as a string. */
 static const char *
@@ -105,6 +107,8 @@ session(const struct line *lines, bool login, int idle_timeout)
 	s.peer = "UNKNOWN";
 	if (folder_init(&s.folders, home, NULL, inbox, &why) != E_OK)
 		abort();
+	snprintf(s.own_dir, sizeof(s.own_dir), "%s/.imapd", home);
+	session_writer(&s);
 	session_run(&s);
 	folder_free(&s.folders);
 	pool_free(s.pool);
@@ -206,14 +210,17 @@ uidvalidity(void)
  * RFC 3501 2.3.1.1: "If unique identifiers from an earlier session fail to
  * persist in this session, the unique identifier validity value MUST be
  * greater than the one used in the earlier session." Here message 1 leaves,
- * and its number is the other's then.
+ * and its number is the other's then. A file with two names is not written
+ * to, so its UIDs last no longer than a session.
  */
 static void
-check_uidvalidity(void)
+check_not_lasting(void)
 {
 	uint32_t first, second;
 
 	put(ONE "\nhi\n\n" TWO);
+	if (link(inbox, other_name) != 0)
+		abort();
 	first = uidvalidity();
 	world.ms += 1000;
 	put(TWO);
@@ -237,6 +244,40 @@ check_uidvalidity(void)
 	second = uidvalidity();
 	CHECK("and rises in each session where they are not",
 	    second > first);
+	unlink(other_name);
+}
+
+/* The same where the file can be written: UIDs last, and so does it. */
+static void
+check_lasting(void)
+{
+	uint32_t first, second;
+
+	put(ONE "\nhi\n\n" TWO);
+	first = uidvalidity();
+	world.ms += 1000;
+	CHECK("UIDVALIDITY stays from session to session",
+	    first != 0 && uidvalidity() == first);
+	put(TWO);
+	second = uidvalidity();
+	CHECK("and rises when another program took the stamps away",
+	    second > first);
+	put(ONE "X-IMAPbase: 937243866 0000000007\nX-UID: 7\n\nhi\n\n" TWO);
+	CHECK("what is stamped in part is stamped whole, under the same",
+	    uidvalidity() == 937243866);
+	put(TWO);
+	CHECK("no mailbox gets one twice, not even in the same second",
+	    uidvalidity() > second);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind,
+    struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
 }
 
 int
@@ -247,8 +288,9 @@ main(void)
 		return 1;
 	snprintf(inbox, sizeof(inbox), "%s/inbox", home);
 	check_autologout();
-	check_uidvalidity();
-	unlink(inbox);
-	rmdir(home);
+	snprintf(other_name, sizeof(other_name), "%s/other", home);
+	check_not_lasting();
+	check_lasting();
+	nftw(home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return unit_end();
 }

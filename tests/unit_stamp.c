@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define TWENTY	"                    "
+
 enum { ROUNDS = 20000, ALL_FLAGS = FLAGS_SYSTEM | FLAG_OLD };
 
 static const struct hash_key key = { 1, 2 };
@@ -276,18 +278,20 @@ check_bytes(void)
 	    "X-Keywords:                  \nX-UID: 4294967295\n\n"));
 	buf_clear(&out);
 	stamp_header(STR("Subject: s\n\n"), &with_base, &out);
-	CHECK_STR("with X-IMAPbase, up to 80: that is no padding here",
-	    buf_str(&out), STR("Subject: s\nX-IMAPbase: 1031661383 "
+	CHECK_STR("with X-IMAPbase, up to 200", buf_str(&out),
+	    STR("Subject: s\nX-IMAPbase: 1031661383 "
 	    "0000000042 $Junk Work x a-keyword-of-just-the-longest-kind-of-"
 	    "fifty-bytes!\nStatus: RO\nX-Status: DFAT\n"
-	    "X-Keywords: $Junk Work\nX-UID: 17\n\n"));
+	    "X-Keywords: $Junk Work" TWENTY TWENTY "              \n"
+	    "X-UID: 17\n\n"));
 	s = (struct stamp){ .uid = 1, .base = true, .uidvalidity = 1,
 	    .quoted = true };
 	buf_clear(&out);
 	stamp_header(STR("Subject: s\r\n\r\n"), &s, &out);
 	CHECK_STR("line ends are the header's, all fields inside the block",
 	    buf_str(&out), STR("Subject: s\r\nX-IMAPbase: 1 0000000000\r\n"
-	    "Status: \r\nX-Status: \r\nX-Keywords:                     \r\n"
+	    "Status: \r\nX-Status: \r\nX-Keywords:" TWENTY TWENTY TWENTY
+	    TWENTY TWENTY TWENTY TWENTY " \r\n"
 	    "X-IMAPd-Quoted: rd\r\nX-UID: 1\r\n\r\n"));
 	buf_clear(&out);
 	s = (struct stamp){ 0 };
@@ -721,6 +725,11 @@ check_bases(void)
 		    "\n",
 		    "X-IMAP: 0000000005 0000000009 $Junk Work  \nStatus: RO\n"
 		    "\n" },
+		{ "what is left of its padding stays there", 9,
+		    "X-IMAPbase: 5 9 $Junk                  \n"
+		    "X-Keywords: \nX-UID: 7\n\n",
+		    "X-IMAPbase: 5 0000000009 $Junk Work    \n"
+		    "X-Keywords: \nX-UID: 7\n\n" },
 		{ "a shorter field leaves room for X-Keywords", 9,
 		    "X-IMAPbase: 5 0000000009 $Junk Work\n\tmore\n"
 		    "X-Keywords:\nX-UID: 7\n\n",

@@ -203,13 +203,100 @@ keywords(void)
 	CHECK_STR("FLAGS names all system flags and the keywords",
 	    ((struct str){ w.io.out, w.io.out_n }),
 	    STR("* FLAGS (\\Answered \\Flagged \\Deleted \\Draft \\Seen"
-	    " Work)\r\n"));
+	    " Work)\r\n* OK [PERMANENTFLAGS ()] Permanent flags\r\n"));
 	keyword_add(&w.mbox.keywords, STR("Home"));
 	w.msgs[0].keywords = 2;
 	touch(&w);
 	CHECK_STR("a new keyword is named before a message has it",
 	    told(&w, 0), STR("* FLAGS (\\Answered \\Flagged \\Deleted"
-	    " \\Draft \\Seen Work Home)\r\n* 1 FETCH (FLAGS (Home))\r\n"));
+	    " \\Draft \\Seen Work Home)\r\n* OK [PERMANENTFLAGS ()]"
+	    " Permanent flags\r\n* 1 FETCH (FLAGS (Home))\r\n"));
+	view_free(&w.view);
+}
+
+/* "* OK [PERMANENTFLAGS ...", of what view_tell_flags says. */
+static struct str
+permanent(struct world *w)
+{
+	w->io.out_n = 0;
+	view_tell_flags(&w->view, &w->mbox, &w->reply);
+	return str_from((struct str){ w->io.out, w->io.out_n },
+	    str_index((struct str){ w->io.out, w->io.out_n }, '\n') + 1);
+}
+
+static void
+permanent_flags(void)
+{
+	struct world w;
+	char word[] = "0";
+	unsigned i;
+
+	begin(&w, 1);
+	w.view.writable = true;
+	CHECK_STR("what can be changed, and new keywords", permanent(&w),
+	    STR("* OK [PERMANENTFLAGS (\\* \\Answered \\Flagged \\Deleted"
+	    " \\Draft \\Seen)] Permanent flags\r\n"));
+	keyword_add(&w.mbox.keywords, STR("Work"));
+	CHECK_STR("keywords stand behind the system's", permanent(&w),
+	    STR("* OK [PERMANENTFLAGS (\\* \\Answered \\Flagged \\Deleted"
+	    " \\Draft \\Seen Work)] Permanent flags\r\n"));
+	for (i = w.mbox.keywords.n; i < KEYWORDS_MAX; i++, word[0]++)
+		keyword_add(&w.mbox.keywords, (struct str){ word, 1 });
+	CHECK("no new keyword is promised that has no room",
+	    str_starts(permanent(&w), STR("* OK [PERMANENTFLAGS (\\Answered")));
+	view_free(&w.view);
+}
+
+/* What a client knows without being told, and what it does not. */
+static void
+assumed(void)
+{
+	struct world w;
+
+	begin(&w, 3);
+	w.msgs[0].flags = w.msgs[1].flags = FLAG_SEEN;
+	view_assume(&w.view, 0, FLAG_SEEN, 0, false);
+	view_assume(&w.view, 1, FLAG_SEEN, 0, true);
+	CHECK_STR("flags that are as assumed are told only if they are to be",
+	    told(&w, 0), STR("* 2 FETCH (FLAGS (\\Seen))\r\n"));
+	w.msgs[2].flags = FLAG_SEEN | FLAG_FLAGGED;
+	view_assume(&w.view, 2, FLAG_SEEN, 0, false);
+	CHECK_STR("what somebody else has changed is told",
+	    told(&w, UID), STR("* 3 FETCH (FLAGS (\\Flagged \\Seen)"
+	    " UID 30)\r\n"));
+	view_assume(&w.view, 2, FLAG_SEEN, 0, true);
+	view_assume(&w.view, 2, FLAG_FLAGGED, 0, true);
+	CHECK_STR("once, and as it is", told(&w, 0),
+	    STR("* 3 FETCH (FLAGS (\\Flagged \\Seen))\r\n"));
+	CHECK_STR("and then no more", told(&w, 0), STR(""));
+	view_free(&w.view);
+}
+
+static void
+marks(void)
+{
+	struct world w;
+
+	begin(&w, 3);
+	w.msgs[0].flags = w.msgs[1].flags = FLAG_DELETED;
+	view_assume(&w.view, 0, FLAG_DELETED, 0, false);
+	view_assume(&w.view, 1, FLAG_DELETED, 0, false);
+	w.view.at[0].marked = w.view.at[1].marked = true;
+	told(&w, 0);
+	CHECK("a mark stays with its flag", w.view.at[0].marked &&
+	    w.view.at[1].marked && !w.view.at[2].marked);
+	w.msgs[0].flags = 0;
+	touch(&w);
+	told(&w, 0);
+	w.msgs[0].flags = FLAG_DELETED;
+	touch(&w);
+	told(&w, 0);
+	CHECK("and goes with it: who sets it again is somebody else",
+	    !w.view.at[0].marked && w.view.at[1].marked);
+	vanish(&w, 10);
+	told(&w, EXPUNGE);
+	CHECK("it moves with its message", w.view.at[0].marked &&
+	    !w.view.at[1].marked);
 	view_free(&w.view);
 }
 
@@ -274,6 +361,9 @@ main(void)
 	comes_back();
 	flags();
 	keywords();
+	permanent_flags();
+	assumed();
+	marks();
 	walking();
 	return unit_end();
 }

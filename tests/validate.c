@@ -60,7 +60,16 @@ resp_cond_bye(struct validator *v)
 static bool
 flags(struct validator *v)
 {
-	return v_sp(v) && v_flags(v, FLAG_PLAIN);
+	struct slice list;
+
+	if (!v_sp(v))
+		return false;
+	list.p = v->p;
+	if (!v_flags(v, FLAG_PLAIN))
+		return false;
+	list.n = (size_t)(v->p - list.p);
+	state_flags(v, list);
+	return true;
 }
 
 /*

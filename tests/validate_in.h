@@ -28,6 +28,7 @@ struct state {
 	/* Numbers to be compared with EXISTS at the tagged line. */
 	uint32_t recent, unseen;
 	const char *recent_at, *unseen_at;
+	struct slice flags;	/* what FLAGS said, with parentheses */
 	bool bye;		/* only one tagged line may follow */
 	bool closed;		/* and nothing after it */
 	/*
@@ -76,6 +77,7 @@ enum {
 	SEEN_BYE = 1 << 10,
 	SEEN_EXPUNGE = 1 << 11,	/* or VANISHED */
 	SEEN_UNSEEN = 1 << 12,	/* the code */
+	SEEN_READ_ONLY = 1 << 13,	/* the code */
 };
 
 /* What one FETCH response told; UINT64_MAX: nothing. */
@@ -154,6 +156,8 @@ void	state_free(struct validator *v);
 bool	state_exists(struct validator *v, const char *at, uint32_t n);
 bool	state_recent(struct validator *v, const char *at, uint32_t n);
 void	state_unseen(struct validator *v, const char *at, uint32_t n);
+void	state_flags(struct validator *v, struct slice list);
+bool	state_permanent(struct validator *v, struct slice list);
 bool	state_expunge(struct validator *v, const char *at, uint32_t number);
 bool	state_vanished(struct validator *v, const char *at, uint64_t count);
 bool	state_fetch(struct validator *v, const char *at, uint32_t number,

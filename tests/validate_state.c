@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "validate_in.h"
 
@@ -40,8 +41,9 @@ struct command_rule {
 };
 
 /*
- * Needs: the "REQUIRED untagged response" of the command's section. RFC
- * 3501 7.4.1: EXPUNGE "MUST NOT be sent [...] while responding to a FETCH,
+ * Needs: the "REQUIRED untagged response" of the command's section, and of
+ * EXAMINE its code: 6.3.2, "MUST begin with the "[READ-ONLY]" response code".
+ * RFC 3501 7.4.1: EXPUNGE "MUST NOT be sent [...] while responding to a FETCH,
  * STORE, or SEARCH command"; RFC 5256 section 3 says so for SORT and THREAD.
  */
 static const struct command_rule command_rules[] = {
@@ -50,7 +52,8 @@ static const struct command_rule command_rules[] = {
 	{ .name = "SELECT", .selects = true,
 	    .needs = SEEN_FLAGS | SEEN_EXISTS | SEEN_RECENT },
 	{ .name = "EXAMINE", .selects = true,
-	    .needs = SEEN_FLAGS | SEEN_EXISTS | SEEN_RECENT },
+	    .needs = SEEN_FLAGS | SEEN_EXISTS | SEEN_RECENT |
+	    SEEN_READ_ONLY },
 	{ .name = "STATUS", .needs = SEEN_STATUS },
 	{ .name = "FETCH", .no_expunge = true },
 	{ .name = "STORE", .no_expunge = true },
@@ -261,6 +264,53 @@ state_unseen(struct validator *v, const char *at, uint32_t n)
 	v->state.unseen = n;
 	v->state.unseen_at = at;
 	v->state.seen |= SEEN_UNSEEN;
+}
+
+/* Two that follow each other are both of the mailbox now selected. */
+void
+state_flags(struct validator *v, struct slice list)
+{
+	v->state.flags = list;
+}
+
+/* Of a list with parentheses, the next name from *at on. */
+static bool
+next_flag(struct slice list, size_t *at, struct slice *flag)
+{
+	while (*at < list.n && strchr("() ", list.p[*at]) != NULL)
+		++*at;
+	flag->p = list.p + *at;
+	while (*at < list.n && strchr("() ", list.p[*at]) == NULL)
+		++*at;
+	flag->n = (size_t)(list.p + *at - flag->p);
+	return flag->n > 0;
+}
+
+/*
+ * RFC 3501 7.1, PERMANENTFLAGS: "indicates which of the known flags the
+ * client can change permanently". Known is what FLAGS said just before.
+ */
+bool
+state_permanent(struct validator *v, struct slice list)
+{
+	size_t at = 0, other;
+	struct slice flag, known;
+
+	if (!(v->state.seen & SEEN_FLAGS))
+		return true;
+	while (next_flag(list, &at, &flag)) {
+		if (flag.n == 2 && memcmp(flag.p, "\\*", 2) == 0)
+			continue;
+		other = 0;
+		while (next_flag(v->state.flags, &other, &known))
+			if (known.n == flag.n &&
+			    strncasecmp(known.p, flag.p, flag.n) == 0)
+				break;
+		if (known.n == 0)
+			return v_fail(v, flag.p, "a flag of the FLAGS"
+			    " response");
+	}
+	return true;
 }
 
 /* May messages vanish now? RFC 3501 7.4.1, RFC 7162 3.2.10.2. */

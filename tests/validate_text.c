@@ -3,6 +3,8 @@
  * An extension's code is a row of the table and, if arguments follow, the
  * function that reads them.
  */
+#include <string.h>
+
 #include "validate_in.h"
 
 /*
@@ -62,7 +64,15 @@ badcharset(struct validator *v)
 static bool
 permanentflags(struct validator *v)
 {
-	return v_sp(v) && v_flags(v, FLAG_PERM);
+	struct slice list;
+
+	if (!v_sp(v))
+		return false;
+	list.p = v->p;
+	if (!v_flags(v, FLAG_PERM))
+		return false;
+	list.n = (size_t)(v->p - list.p);
+	return state_permanent(v, list);
 }
 
 /*
@@ -83,13 +93,23 @@ unseen(struct validator *v)
 /*
  * RFC 4315: resp-code-apnd = "APPENDUID" SP nz-number SP append-uid
  *           append-uid     = uniqueid / uid-set
+ *
+ * "the UID set form [...] MUST NOT be used if only a single message was
+ * appended. In particular, a server MUST NOT send a range such as 123:123."
  */
 static bool
 resp_code_apnd(struct validator *v)
 {
+	const char *at;
 	uint64_t count;
 
-	return v_sp_nz_number(v) && v_sp(v) && v_uid_set(v, &count);
+	if (!v_sp_nz_number(v) || !v_sp(v))
+		return false;
+	at = v->p;
+	if (!v_uid_set(v, &count))
+		return false;
+	return count > 1 || memchr(at, ':', (size_t)(v->p - at)) == NULL ||
+	    v_fail(v, at, "one UID, not a set of one");
 }
 
 /*
@@ -116,7 +136,8 @@ resp_code_copy(struct validator *v)
  *                  "UIDVALIDITY" SP nz-number / "UNSEEN" SP nz-number /
  *                  atom [SP 1*<any TEXT-CHAR except "]">]
  *
- * then RFC 5530, RFC 4315, and the one of RFC 3516, RFC 4469.
+ * then RFC 5530, the one of RFC 9051, RFC 4315, and the one of RFC 3516, RFC
+ * 4469.
  */
 static const struct row codes[] = {
 	{ .name = "ALERT" },
@@ -124,7 +145,7 @@ static const struct row codes[] = {
 	{ .name = "CAPABILITY", .read = v_capability_data },
 	{ .name = "PARSE" },
 	{ .name = "PERMANENTFLAGS", .read = permanentflags },
-	{ .name = "READ-ONLY" },
+	{ .name = "READ-ONLY", .seen = SEEN_READ_ONLY },
 	{ .name = "READ-WRITE" },
 	{ .name = "TRYCREATE" },
 	{ .name = "UIDNEXT", .read = v_sp_nz_number },
@@ -149,6 +170,8 @@ static const struct row codes[] = {
 	{ .name = "ALREADYEXISTS" },
 	{ .name = "NONEXISTENT" },
 
+	{ .name = "HASCHILDREN" },
+
 	{ .name = "APPENDUID", .read = resp_code_apnd },
 	{ .name = "COPYUID", .read = resp_code_copy },
 	{ .name = "UIDNOTSTICKY" },
@@ -169,8 +192,10 @@ resp_text_code(struct validator *v)
 	struct slice name = v_run(v, C_ATOM);
 	const struct row *row = v_row(ROWS(codes), name);
 
-	if (row != NULL)
+	if (row != NULL) {
+		v->state.seen |= row->seen;
 		return row->read == NULL || row->read(v);
+	}
 	if (name.n == 0 || (*name.p != 'X' && *name.p != 'x'))
 		return v_fail(v, name.p, "resp-text-code");
 	if (!v_next(v, ' '))
