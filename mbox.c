@@ -225,6 +225,9 @@ sync_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
 	scan_setup(mbox, &scan, st);
 	if (!intact)
 		scan.old_end = -1;
+	/* Where X-IMAPbase is lost, the words still mean what they meant. */
+	if (!first)
+		scan.keywords = mbox->keywords;
 	e = mbox_scan(&scan, why);
 	if (e == E_OK) {
 		keep_points(mbox->own, &scan);

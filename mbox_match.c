@@ -254,8 +254,11 @@ find_known(struct table *t, struct mbox_scan *scan, bool *known)
 		if (i != none)
 			t->new_of[i] = j;
 	}
+	/* A UID that we have not given was given by another, who has told it
+	 * to his client: however well we know the message, it is a new one. */
 	for (j = 0; j < scan->n; j++) {
-		if (known[j] || scan->msgs[j].bits & MSG_TWIN)
+		if (known[j] || scan->msgs[j].bits & MSG_TWIN ||
+		    scan->msgs[j].uid >= t->mbox->uidnext)
 			continue;
 		i = table_take(t, scan->msgs[j].hash,
 		    body_bytes(&scan->msgs[j]));
@@ -412,8 +415,12 @@ number_lasting(struct mbox *mbox, const struct mbox_scan *scan)
 {
 	struct msg *msg = mbox->msgs, *end = msg + mbox->n;
 
-	mbox->own->based = scan->based && (!mbox->writable ||
-	    uids_left(scan));
+	mbox->own->based = scan->based;
+	if (mbox->writable && scan->based && !uids_left(scan)) {
+		mbox->own->based = false;
+		mbox->own->uidvalidity_before = mbox->uidvalidity;
+		mbox->uidvalidity = 0;
+	}
 	mbox->uidnext = mbox->own->based ? scan->uidlast + 1 : 1;
 	while (msg < end && msg->uid != 0 && mbox->own->based)
 		msg++;
@@ -432,8 +439,10 @@ mbox_number(struct mbox *mbox, struct mbox_scan *scan)
 	mbox->n = scan->n;
 	mbox->room = scan->room;
 	mbox->uidvalidity = scan->based ? scan->uidvalidity : 0;
+	/* A pseudo message whose UIDs are used up would have to go. */
 	mbox->writable = mbox->own->may_write &&
-	    (scan->n == 0 || scan->msgs[0].from > 0);
+	    (scan->n == 0 || scan->msgs[0].from > 0) &&
+	    (scan->pseudo_head == 0 || uids_left(scan));
 	mbox->sticky = mbox->writable || all_stamped(scan);
 	if (mbox->sticky)
 		number_lasting(mbox, scan);

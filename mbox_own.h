@@ -58,6 +58,7 @@ struct mbox_private {
 				 * them, or they stand in the file */
 	bool based;		/* uidvalidity stands in the file */
 	uint32_t uidlast;	/* and so does this, as last UID */
+	uint32_t uidvalidity_before;	/* one whose UIDs are used up, or 0 */
 	size_t head_n;		/* bytes that head_edge is of */
 	/* UW's pseudo message, which holds it then: From_ line and header
 	 * begin at offset pseudo, of so many bytes; 0 when there is none. */

@@ -411,6 +411,7 @@ take_base(struct mbox_scan *s)
 	s->based = true;
 	s->uidvalidity = s->meta.uidvalidity;
 	s->uidlast = s->meta.uidlast;
+	s->keywords.n = 0;
 	while (words.n > 0) {
 		n = str_index(words, ' ');
 		if (n > 0)

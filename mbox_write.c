@@ -476,8 +476,9 @@ mbox_fix_uidvalidity(struct mbox *mbox, struct why *why)
 	if (mbox->own->based)
 		return E_OK;
 	if (mbox->uidvalidity == 0)
-		return folder_uidvalidity(folders, 1, &mbox->uidvalidity,
-		    why);
+		return folder_uidvalidity(folders,
+		    mbox->own->uidvalidity_before + 1,
+		    &mbox->uidvalidity, why);
 	return folder_uidvalidity_used(folders, mbox->uidvalidity, why);
 }
 
