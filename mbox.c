@@ -502,7 +502,7 @@ mbox_open_as(struct mbox **out, const char *path, bool inbox,
 {
 	struct mbox *mbox = new_mbox(path, inbox);
 	struct mbox_scan empty = { .n = 0 };
-	bool changed;
+	bool changed = false;
 	enum err e;
 
 	mbox->own->writer = writer;

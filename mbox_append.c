@@ -206,7 +206,7 @@ promise(struct feed *f, struct why *why)
 	struct mbox *mbox = f->mbox;
 	struct keywords names = mbox->keywords;
 	uint32_t n = f->draft->n;
-	bool changed;
+	bool changed = false;
 	enum err e;
 
 	f->first = mbox->uidnext;

@@ -231,7 +231,7 @@ enum err
 mbox_expunge(struct mbox *mbox, const uint32_t *uids, uint32_t n, bool any,
     uint32_t *removed, struct why *why)
 {
-	bool changed, *drop = NULL;
+	bool changed = false, *drop = NULL;
 	enum err e;
 
 	*removed = 0;

@@ -224,9 +224,21 @@ add_new(struct mbox *mbox, struct msg *msg)
 	mbox->msgs[mbox->n++] = *msg;
 }
 
+/*
+ * Was it \Recent only as long as nobody had claimed it? We looked under the
+ * read lock, and before we had the other another session did.
+ */
+static bool
+claimed(const struct mbox *mbox, const struct msg *old, const struct msg *new)
+{
+	return mbox->own->claims && new->flags & FLAG_OLD &&
+	    !(old->flags & FLAG_OLD) && !(old->bits & MSG_STUCK);
+}
+
 /* The known message in its new place, with what is only this session's. */
 static struct msg
-renewed(const struct msg *old, const struct msg *new)
+renewed(const struct mbox *mbox, const struct msg *old,
+    const struct msg *new)
 {
 	struct msg msg = *new;
 
@@ -237,7 +249,8 @@ renewed(const struct msg *old, const struct msg *new)
 	}
 	msg.uid = old->uid;
 	msg.flags &= (uint8_t)~FLAG_RECENT;
-	msg.flags |= old->flags & FLAG_RECENT;
+	if (!claimed(mbox, old, new))
+		msg.flags |= old->flags & FLAG_RECENT;
 	return msg;
 }
 
@@ -323,13 +336,21 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 	struct table table;
 	uint32_t i, j, n = 0;
 
+	/* Another program began anew, under a number that its clients know
+	 * by now: what we know is good for this session, not for the file. If
+	 * we have given no UID yet, its number is as good as ours. */
+	if (scan->based && !same && mbox->sticky && mbox->uidnext == 1) {
+		mbox->uidvalidity = scan->uidvalidity;
+		same = true;
+	} else if (scan->based && !same)
+		mbox->writable = mbox->sticky = false;
 	for (j = 0; j < scan->n && !same; j++)
 		scan->msgs[j].uid = 0;
 	table_fill(&table, mbox);
 	find_known(&table, scan, known);
 	for (i = 0; i < mbox->n; i++)
 		if (table.new_of[i] != none)
-			mbox->msgs[n++] = renewed(&mbox->msgs[i],
+			mbox->msgs[n++] = renewed(mbox, &mbox->msgs[i],
 			    &scan->msgs[table.new_of[i]]);
 	mbox->n = n;
 	add_unknown(mbox, scan, known, true);
@@ -339,10 +360,6 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 	if (scan->based)
 		mbox->keywords = scan->keywords;
 	mbox->own->based = same;
-	/* Another program began anew, under a number that its clients know
-	 * by now: what we know is good for this session, not for the file. */
-	if (scan->based && !same)
-		mbox->writable = mbox->sticky = false;
 	table_free(&table);
 	free(known);
 }
@@ -402,7 +419,7 @@ mbox_number_session(struct mbox *mbox)
 static bool
 uids_left(const struct mbox_scan *scan)
 {
-	return scan->uidlast < INT32_MAX - UINT32_C(0x2000000);
+	return scan->uidlast < INT32_MAX - UIDS_SPARE;
 }
 
 /*
@@ -439,10 +456,8 @@ mbox_number(struct mbox *mbox, struct mbox_scan *scan)
 	mbox->n = scan->n;
 	mbox->room = scan->room;
 	mbox->uidvalidity = scan->based ? scan->uidvalidity : 0;
-	/* A pseudo message whose UIDs are used up would have to go. */
 	mbox->writable = mbox->own->may_write &&
-	    (scan->n == 0 || scan->msgs[0].from > 0) &&
-	    (scan->pseudo_head == 0 || uids_left(scan));
+	    (scan->n == 0 || scan->msgs[0].from > 0);
 	mbox->sticky = mbox->writable || all_stamped(scan);
 	if (mbox->sticky)
 		number_lasting(mbox, scan);

@@ -17,6 +17,9 @@
 enum {
 	/* Rounds of "the file was replaced while we took the lock". */
 	MBOX_TRIES = 5,
+	/* So many UIDs below the highest one there are no more of them:
+	 * nobody need think of that within a session. */
+	UIDS_SPARE = 0x2000000,
 };
 
 enum {

@@ -450,12 +450,14 @@ believe(struct mbox_scan *s, struct msg *msg, bool first)
  * Is the first message, whose body begins at `body`, UW's or Dovecot's
  * pseudo message? A forged one fails on the sender, since every MDA writes
  * the real one, or is harmless: it must look like the real one throughout.
+ * One whose UIDs are used up has nothing to say any more.
  */
 static bool
 is_pseudo(struct mbox_scan *s, struct str sender, int64_t body)
 {
 	return s->meta.base == META_XIMAP && s->meta.base_spelled &&
 	    s->meta.base_count == 1 && s->meta.pseudo_subject &&
+	    s->meta.uidlast < INT32_MAX - UIDS_SPARE &&
 	    (str_eq(sender, STR("MAILER-DAEMON")) ||
 	    str_eq(sender, STR("MAILER_DAEMON"))) &&
 	    str_starts(look(s, body, meta_pseudo_body.n), meta_pseudo_body);

@@ -252,7 +252,7 @@ enum err
 mbox_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
     const struct mbox_change *change, struct why *why)
 {
-	bool changed;
+	bool changed = false;
 	enum err e = mbox_lock_write(mbox, &changed, why);
 
 	if (e != E_OK || mbox->fd < 0)
@@ -262,18 +262,27 @@ mbox_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 	return e;
 }
 
+/* Could be marked as old in place. */
+static bool
+is_fresh(const struct msg *msg)
+{
+	return !(msg->flags & FLAG_OLD) &&
+	    !(msg->bits & (MSG_STUCK | MSG_UNSTAMPED));
+}
+
 enum err
 mbox_claim(struct mbox *mbox, struct why *why)
 {
 	const struct wanted nothing = { .how = MBOX_ADD };
 	struct edits e;
-	uint32_t i;
+	uint32_t i, n = 0;
 	enum err err = E_OK;
 
-	edits_init(&e, mbox->n);
-	for (i = 0; i < mbox->n && err == E_OK; i++)
-		if (!(mbox->msgs[i].flags & FLAG_OLD) &&
-		    !(mbox->msgs[i].bits & (MSG_STUCK | MSG_UNSTAMPED)))
+	for (i = 0; i < mbox->n; i++)
+		n += is_fresh(&mbox->msgs[i]);
+	edits_init(&e, n);
+	for (i = 0; i < mbox->n && n > 0 && err == E_OK; i++)
+		if (is_fresh(&mbox->msgs[i]))
 			err = add_edit(mbox, &e, i, &nothing, FLAG_OLD, why);
 	if (err == E_OK)
 		err = patch(mbox, &e, why);

@@ -132,7 +132,7 @@ static enum err
 fill_for(struct mbox *mbox, uint32_t uid, bool body, struct why *why)
 {
 	const struct msg *msg;
-	bool changed;
+	bool changed = false;
 	int64_t i;
 	enum err e;
 

@@ -486,7 +486,7 @@ mbox_fix_uidvalidity(struct mbox *mbox, struct why *why)
 static enum err
 stamp_from(struct mbox *mbox, uint32_t first, struct why *why)
 {
-	bool open = any_bits(mbox, MSG_OPEN), changed;
+	bool open = any_bits(mbox, MSG_OPEN), changed = false;
 	struct rewrite r;
 	struct msg *msg;
 	uint32_t i;
@@ -595,6 +595,8 @@ unsettled(struct mbox *mbox, enum err e, const struct why *why)
 {
 	if (!mbox->own->shown && e != E_INUSE && e != E_IO) {
 		log_warn("UIDs for one session only: %s", why->text);
+		if (!mbox->own->based)
+			mbox->uidvalidity = mbox->own->uidvalidity_before;
 		mbox_number_session(mbox);
 		return E_OK;
 	}
@@ -603,10 +605,19 @@ unsettled(struct mbox *mbox, enum err e, const struct why *why)
 	return e;
 }
 
-/*
- * A round ends early where the file was replaced, or emptied of its name,
- * while we waited for the lock.
- */
+/* lock_write wants the file to have this one name. */
+static enum err
+replaced(struct mbox *mbox, struct why *why)
+{
+	struct stat st;
+
+	if (fstat(mbox->fd, &st) != 0 || st.st_nlink < 2)
+		return why_set(why, E_INUSE, "the mailbox is being replaced");
+	mbox->writable = false;
+	return why_set(why, E_PERM, "the mailbox file has a second name");
+}
+
+/* A round ends early where the file was replaced while we waited. */
 enum err
 mbox_lock_write(struct mbox *mbox, bool *changed, struct why *why)
 {
@@ -629,13 +640,13 @@ mbox_lock_write(struct mbox *mbox, bool *changed, struct why *why)
 			    writer->sync, why);
 		if (e == E_OK)
 			e = mbox_sync_locked(mbox, false, changed, why);
-		if (e == E_OK)
+		if (e == E_OK && (mbox->own->unsettled || !mbox->writable))
 			e = settle_locked(mbox, why);
 		if (e != E_OK)
 			lock_drop(mbox->fd);
 		return e;
 	}
-	return why_set(why, E_INUSE, "the mailbox is being replaced");
+	return replaced(mbox, why);
 }
 
 void
@@ -706,8 +717,14 @@ enum err
 mbox_open_writer(struct mbox **out, const char *path, bool inbox,
     enum mbox_mode mode, const struct mbox_writer *writer, struct why *why)
 {
+	enum err e;
+
 	if (mode == MBOX_SELECT)
 		prepare_journal(writer);
-	return mbox_open_as(out, path, inbox, writer, mode == MBOX_SELECT,
-	    why);
+	e = mbox_open_as(out, path, inbox, writer, mode == MBOX_SELECT, why);
+	/* If the file loses it, the next one must be larger. */
+	if (e == E_OK && (*out)->own->based)
+		folder_uidvalidity_used(writer->folders, (*out)->uidvalidity,
+		    NULL);
+	return e;
 }

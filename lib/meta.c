@@ -201,9 +201,6 @@ meta_transparent(struct str line)
 static void
 begin_field(struct meta *m, struct str line)
 {
-	unsigned before = 0;
-	unsigned i;
-
 	m->field = meta_which(line);
 	m->hashing = m->field == META_NONE && begin_stable(m, line);
 	m->value_n = 0;
@@ -217,13 +214,12 @@ begin_field(struct meta *m, struct str line)
 	}
 	if (m->visible_after)
 		begin_run(m);
-	/* UW leaves Content-Length above its block, and would ours. */
-	for (i = 0; i < META_CONTENT_LENGTH; i++)
-		before += m->count[i];
 	m->count[m->field]++;
 	if (m->field == META_XIMAP || m->field == META_XIMAPBASE) {
 		m->base_count++;
-		m->base_first = before == 0;
+		/* UW writes it first; Dovecot, which expunged the first
+		 * message, in front of an X-UID that stood there. */
+		m->base_first = m->count[META_XUID] == 0;
 		m->base_spelled = str_starts(line, names[m->field]);
 	}
 }

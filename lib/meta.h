@@ -49,8 +49,8 @@ struct meta {
 	/*
 	 * X-IMAPbase or X-IMAP (META_NONE: neither), and whether it stands
 	 * as we, UW and Dovecot write it: once in the header, spelled so,
-	 * first in a run that ends the header, both numbers below 2^31 and
-	 * not 0 (uidlast may be).
+	 * before any X-UID in a run that ends the header, both numbers below
+	 * 2^31 and not 0 (uidlast may be).
 	 */
 	enum meta_field base;
 	bool base_shaped;

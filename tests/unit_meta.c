@@ -98,8 +98,12 @@ check_base(void)
 	CHECK_STR("its keywords", meta_base_keywords(&m), STR(" Junk $x"));
 	whole(STR("X-IMAPbase: 5 9\nX-UID: 9\nA: 1\n\n"));
 	CHECK("behind it no visible field may stand", !m.base_shaped);
-	whole(STR("Status: R\nX-IMAPbase: 5 9\n\n"));
-	CHECK("it must be the first of its run", !m.base_shaped);
+	whole(STR("X-UID: 9\nX-IMAPbase: 5 9\n\n"));
+	CHECK("nor an X-UID before it", !m.base_shaped);
+	whole(STR("Status: R\nX-Keywords: a\nX-IMAPbase: 5 9 a\nX-UID: 9\n"
+	    "\n"));
+	CHECK("Dovecot puts it in front of an X-UID that stood there",
+	    m.base_shaped);
 	whole(STR("Content-Length: 3\nLines: 1\nX-IMAPbase: 5 9\nX-UID: 9\n"
 	    "\n"));
 	CHECK("Content-Length, which UW leaves, may stand before it",
