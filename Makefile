@@ -57,18 +57,23 @@ $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(VALIDATE) $(TOP) $(LIB)
 $(O)/tests/unit_%: $(O)/tests/unit_%.o $(TOP) $(LIB)
 	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
 
+$(O)/tests/trace: $(O)/tests/trace.o
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+
 UNITS = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit_*.c)))
 FUZZ = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz_*.c)))
 
 # What the scripts in tests/ need of this build.
 .PHONY: tests
-tests: $(BIN) $(UNITS) $(FUZZ) $(O)/tests/validate
+tests: $(BIN) $(UNITS) $(FUZZ) $(O)/tests/validate $(O)/tests/trace
 
 # The sessions run on the plain program and, like all that is compiled into
 # a test, on the sanitised one; with SAN=1 everything runs sanitised.
 .PHONY: check
 check:
-	@tests/packages python3=python3 perl=prove
+	@tests/packages python3=python3 perl=prove \
+		dovecot-imapd=/usr/lib/dovecot/imap uw-mailutils=mailutil \
+		mutt=mutt
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
 	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \
@@ -87,6 +92,18 @@ bench: all
 	@tests/packages python3=python3 dovecot-imapd=/usr/lib/dovecot/imap \
 		time=/usr/bin/time
 	@tests/bench $(MBOX)
+
+# make torture TORTURE=n: n kills and n power cuts, and every call failing
+# in every way there is, n at most; the seeds are printed.
+TORTURE = 50000
+.PHONY: torture
+torture:
+	@tests/packages python3=python3
+	@$(MAKE) -s tests
+	@bad=0; for t in kill power faults; do \
+		IMAPD=$(BIN) VALIDATE=$(O)/tests/validate FAULTS=all \
+		KILLS=$(TORTURE) CUTS=$(TORTURE) TORTURE=$(TORTURE) \
+		tests/$$t.t || bad=1; done; exit $$bad
 
 # make fuzz T=SECONDS: new seeds until the time is over.
 T = 600
