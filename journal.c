@@ -407,6 +407,8 @@ journal_plan(struct journal *j, struct plan *out, bool whole)
 		*out = *plan;
 	}
 	free(plan);
+	/* They may be those of the plan that does not count. */
+	j->n_cached = 0;
 	return r < 0 ? -1 : j->live >= 0;
 }
 

@@ -4,6 +4,7 @@
  * rewrite_recover.c goes on where a dead process stopped; both run the same
  * code on the same plan, read from the journal. It knows offsets and header
  * bytes, no IMAP; it takes no lock of the mailbox: the caller holds it.
+ * (Patches in place and appends have their own files, and no bubble.)
  *
  * There are two kinds of plan, never mixed in one transaction. To COMPACT,
  * messages move only towards the start of the file; a header may grow only
@@ -27,7 +28,7 @@
  *    sources stay whole until record k+1 is on the disk. The data of k is
  *    not overwritten before k+2: there are two places for it.
  * I4 Recovery overwrites or cuts off only bytes that it can account for:
- *    each sector of the place is as the record says it was or as it is to
+ *    each grain of the place is as the record says it was or as it is to
  *    be, and what stands around is unchanged. Else it only appends.
  *
  * Hence a message that is kept is whole at its new place, at its old place
@@ -67,11 +68,6 @@
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-
-enum {
-	/* Line ends before a moved message, whatever stands before them. */
-	LEAD = WINDOW_SLACK - SEAM_BYTES,
-};
 
 enum err
 work_io(struct work *w, const char *what)
@@ -438,7 +434,9 @@ around_compact(struct work *w, const struct record *r, uint64_t *before,
 /*
  * Behind the place, and then before it what the next window overwrites: the
  * bubble, and what of the sources the place does not cover. At its start a
- * seam may have been written since.
+ * seam may have been written since, too small for any message. In a bubble
+ * bigger than AROUND only the end is looked at: mail can not come into the
+ * middle of a file but by a shift, or by cutting off all behind it.
  */
 static enum err
 around_expand(struct work *w, const struct record *r, uint64_t *before,

@@ -16,8 +16,10 @@
 
 enum {
 	SEAM_BYTES = 59,
-	/* A window has room for a seam, and two line ends, besides. */
-	WINDOW_SLACK = SEAM_BYTES + 2,
+	/* Line ends before a moved message, whatever stands before them. */
+	LEAD = 2,
+	/* A window has room for both besides. */
+	WINDOW_SLACK = SEAM_BYTES + LEAD,
 	/* Bytes around a window that must be as they were: shifts by
 	 * another program show there. */
 	AROUND = 65536,
@@ -91,7 +93,7 @@ grain_len(int64_t d, int64_t n)
 
 	return (size_t)(len < n ? len : n);
 }
-/* Sum of one grain, or of the part that a window touches. */
+/* Sum of one grain, or of the part that a window touches; or of a line. */
 uint32_t	grain_sum(const struct work *w, const char *p, size_t n);
 
 int64_t		entry_newlen(const struct entry *e);
@@ -121,7 +123,10 @@ struct tail {
 	int64_t at;		/* up to here all of it is ours */
 	const char *bytes;	/* what goes there, or NULL: filler */
 	int64_t n;
+	int64_t lead;		/* of filler: line ends before its seam */
 };
+/* That of the filler. */
+enum err	tail_of_filler(struct work *w, struct tail *out);
 /* The filler that makes an expansion's bubble. When there is no room for it
  * (E_FULL) it is taken back. */
 enum err	expand_fill(struct work *w);
@@ -131,6 +136,10 @@ enum err	tail_take_back(struct work *w, const struct tail *t);
 /* The same after a failure, which is what it returns. */
 enum err	tail_failed(struct work *w, const struct tail *t,
 		    enum err failure);
+
+/* Takes out what other programs have kept of the seams of w->plan, and ends
+ * it. Whatever else the file holds stays as it is. */
+enum err	seams_drop(struct work *w);
 
 /* newhead of an item that a plan leaves as it is. */
 enum { LEFT = UINT32_MAX };

@@ -195,7 +195,8 @@ seam_at(struct work *w, int64_t at, int64_t size, bool *seam)
 }
 
 /* Was the file cut off, and what stands there now came after? Then all is
- * done. Bytes that are not those of the record are never cut off. */
+ * done, but for a seam that another program has moved. Bytes that are not
+ * those of the record are never cut off. */
 static enum err
 resume_cut(struct work *w, const struct record *r)
 {
@@ -216,18 +217,18 @@ resume_cut(struct work *w, const struct record *r)
 	}
 	if ((e = seam_at(w, r->d, size, &seam)) != E_OK)
 		return e;
-	return seam ? E_GONE : plan_end(w);
+	return seam ? E_GONE : seams_drop(w);
 }
 
 /* Nothing was moved yet: back to the start. */
 static enum err
 resume_fill(struct work *w)
 {
-	const struct tail filler = {
-		.from = w->plan.size, .at = w->plan.size, .n = w->plan.grow,
-	};
+	struct tail filler;
 	enum err e = check_entries(w, 0, w->plan.n);
 
+	if (e == E_OK)
+		e = tail_of_filler(w, &filler);
 	return e == E_OK ? tail_take_back(w, &filler) : e;
 }
 
@@ -259,6 +260,7 @@ resume(struct work *w, const struct record *r, bool found)
 /* A message of the window that may be torn. */
 struct lost {
 	struct str bytes;	/* as it was to be, in w->win */
+	uint32_t line;		/* sum of its first line */
 	struct entry entry;
 	bool there;
 };
@@ -270,10 +272,16 @@ struct salvage {
 };
 
 static void
-add_lost(struct salvage *s, struct str bytes, const struct entry *entry)
+add_lost(const struct work *w, struct salvage *s, struct str bytes,
+    const struct entry *entry)
 {
+	size_t n = str_index(bytes, '\n');
+
 	s->lost = xrealloc(s->lost, s->n + 1, sizeof(*s->lost));
-	s->lost[s->n++] = (struct lost){ .bytes = bytes, .entry = *entry };
+	s->lost[s->n++] = (struct lost){
+		.bytes = bytes, .entry = *entry,
+		.line = grain_sum(w, bytes.p, n < LINE ? n : LINE),
+	};
 	s->left = s->n;
 }
 
@@ -290,7 +298,7 @@ list_lost(struct work *w, const struct record *r, struct salvage *s)
 
 	/* Of mail that came later the plan knows no parts. */
 	if (r->s >= w->plan.size) {
-		add_lost(s, rest, &entry);
+		add_lost(w, s, rest, &entry);
 		return E_OK;
 	}
 	if ((e = entry_find(w, r->s, &i)) != E_OK)
@@ -300,7 +308,7 @@ list_lost(struct work *w, const struct record *r, struct salvage *s)
 			return e;
 		n = (size_t)entry_newlen(&entry);
 		if (n > 0)
-			add_lost(s, str_sub(rest, 0, n), &entry);
+			add_lost(w, s, str_sub(rest, 0, n), &entry);
 		rest = str_from(rest, n);
 	}
 	return E_OK;
@@ -331,14 +339,10 @@ static enum err
 is_at(struct work *w, int64_t at, int64_t size, struct lost *lost)
 {
 	const struct entry *old = &lost->entry;
-	struct str line = lost->bytes;
 	uint64_t hash;
 	bool same;
 	enum err e;
 
-	line.n = str_index(line, '\n');
-	if ((e = same_bytes(w, at, size, line, &same)) != E_OK || !same)
-		return e;
 	if ((e = same_bytes(w, at, size, lost->bytes, &same)) != E_OK)
 		return e;
 	lost->there = same;
@@ -358,15 +362,16 @@ look_for(struct work *w, int64_t size, struct salvage *s)
 	struct str line;
 	bool begins = true;
 	int64_t at = 0;
-	uint32_t i;
+	uint32_t i, sum;
 	enum err e;
 
 	while (at < size && s->left > 0) {
 		if ((e = work_line(w, at, size, bytes, &line)) != E_OK)
 			return e;
 		begins = begins && str_starts(line, STR("From "));
+		sum = begins ? grain_sum(w, line.p, line.n) : 0;
 		for (i = 0; begins && i < s->n; i++) {
-			if (s->lost[i].there)
+			if (s->lost[i].there || s->lost[i].line != sum)
 				continue;
 			if ((e = is_at(w, at, size, &s->lost[i])) != E_OK)
 				return e;
@@ -456,14 +461,15 @@ salvage(struct work *w, const struct record *r, bool found)
 	if (found && r->kind == RECORD_MOVE && r->slot)
 		e = append_missing(w, r, &s);
 	free(s.lost);
+	if (e == E_OK) {
+		log_salvage(w, s.left);
+		e = seams_drop(w);
+	}
 	/* The file is shorter than it was a moment ago: again later. */
 	if (e == E_GONE)
 		return why_set(w->why, E_IO,
 		    "another program changes the mailbox");
-	if (e != E_OK)
-		return e;
-	log_salvage(w, s.left);
-	return plan_end(w);
+	return e;
 }
 
 enum err

@@ -16,23 +16,41 @@
  * or, where that is shorter, line ends that belong to the message before.
  */
 static char
-filler_byte(const struct work *w, const char *seam, int64_t i)
+filler_byte(const struct tail *t, const char *seam, int64_t i)
 {
-	return w->plan.grow < SEAM_BYTES || i >= SEAM_BYTES ? '\n' : seam[i];
+	i -= t->lead;
+	return t->n < t->lead + SEAM_BYTES || i < 0 || i >= SEAM_BYTES ?
+	    '\n' : seam[i];
+}
+
+/* A last line without an end is ended first: what is glued to it would be
+ * its text for other programs. */
+enum err
+tail_of_filler(struct work *w, struct tail *out)
+{
+	char byte = '\n';
+	enum err e = E_OK;
+
+	*out = (struct tail){
+		.from = w->plan.size, .at = w->plan.size, .n = w->plan.grow,
+	};
+	if (out->from > 0)
+		e = work_read(w, out->from - 1, 1, &byte);
+	out->lead = byte == '\n' ? 0 : LEAD;
+	return e;
 }
 
 /* Can this be byte i of a tail? A power cut leaves NULs where the size has
  * reached the disk and the bytes have not. */
 static bool
-is_ours(const struct work *w, const struct tail *t, const char *seam,
-    int64_t i, char byte)
+is_ours(const struct tail *t, const char *seam, int64_t i, char byte)
 {
 	if (i >= t->n)
 		return false;
 	if (t->bytes != NULL)
 		return byte == '\0' || byte == t->bytes[i];
 	return byte == '\0' || byte == '\n' ||
-	    byte == filler_byte(w, seam, i);
+	    byte == filler_byte(t, seam, i);
 }
 
 /* The first byte, from t->at on, that is not ours; or `size`. */
@@ -49,7 +67,7 @@ first_other(struct work *w, const struct tail *t, int64_t size, int64_t *at)
 		    (size_t)(size - *at) : sizeof(there);
 		if ((e = work_read(w, *at, n, there)) != E_OK)
 			return e;
-		for (i = 0; i < n && is_ours(w, t, seam,
+		for (i = 0; i < n && is_ours(t, seam,
 		    *at - t->at + (int64_t)i, there[i]); i++)
 			continue;
 		if (i < n) {
@@ -70,6 +88,24 @@ from_at(struct work *w, int64_t at, int64_t size, bool *from, int64_t *end)
 
 	*from = e == E_OK && fromline_read(line, NULL) != FROMLINE_NOT;
 	*end = at + (e == E_OK ? (int64_t)line.n : 0);
+	return e;
+}
+
+/*
+ * Line ends that stand before mail at `at` were put there to end what was
+ * ours. They go with it, if there is an empty line before that, too: else
+ * the message before would grow by them.
+ */
+static enum err
+behind_line_ends(struct work *w, const struct tail *t, int64_t other,
+    int64_t at, int64_t *mail)
+{
+	char end[2] = { '\n', '\n' };
+	enum err e = E_OK;
+
+	if (t->from >= 2)
+		e = work_read(w, t->from - 2, 2, end);
+	*mail = end[0] == '\n' && end[1] == '\n' ? at : other;
 	return e;
 }
 
@@ -100,11 +136,12 @@ find_mail(struct work *w, const struct tail *t, int64_t other, int64_t size,
 		if (byte != '\n' && byte != '\r')
 			break;
 	}
-	*mail = other;
 	if (at == size)
 		return E_GONE;
 	e = from_at(w, at, size, &from, &end);
-	return e == E_OK && !from ? E_GONE : e;
+	if (e == E_OK && !from)
+		return E_GONE;
+	return e == E_OK ? behind_line_ends(w, t, other, at, mail) : e;
 }
 
 /*
@@ -207,9 +244,9 @@ tail_take_back(struct work *w, const struct tail *t)
 /* First nothing but line ends: mail that is delivered behind a torn
  * extension then begins on a line of its own. Over them the seam. */
 static enum err
-write_filler(struct work *w)
+write_filler(struct work *w, const struct tail *t)
 {
-	int64_t at = w->plan.size, end = at + w->plan.grow;
+	int64_t at = t->from, end = at + t->n;
 	char seam[SEAM_BYTES + 1];
 	size_t n;
 	enum err e;
@@ -222,8 +259,8 @@ write_filler(struct work *w)
 			return e;
 	}
 	seam_text(w, seam);
-	if (w->plan.grow >= SEAM_BYTES &&
-	    (e = work_write(w, w->plan.size, seam, SEAM_BYTES)) != E_OK)
+	if (t->n >= t->lead + SEAM_BYTES &&
+	    (e = work_write(w, t->from + t->lead, seam, SEAM_BYTES)) != E_OK)
 		return e;
 	return work_sync(w);
 }
@@ -244,20 +281,19 @@ tail_failed(struct work *w, const struct tail *t, enum err failure)
 enum err
 expand_fill(struct work *w)
 {
-	const struct tail filler = {
-		.from = w->plan.size, .at = w->plan.size, .n = w->plan.grow,
-	};
+	struct tail filler;
 	struct record r = { .kind = RECORD_FILL };
 	int64_t size;
 	enum err e;
 
-	if ((e = work_record(w, &r, NULL)) != E_OK ||
+	if ((e = tail_of_filler(w, &filler)) != E_OK ||
+	    (e = work_record(w, &r, NULL)) != E_OK ||
 	    (e = work_size(w, &size)) != E_OK)
 		return e;
 	if (size != w->plan.size) {
 		w->begun = false;
 		return E_GONE;
 	}
-	e = write_filler(w);
+	e = write_filler(w, &filler);
 	return e == E_OK ? E_OK : tail_failed(w, &filler, e);
 }

@@ -425,14 +425,22 @@ def one_tail(rng, lab, case, part, journal, t):
         keep = part[:2].rstrip(b'\0') or b'\0'
     # The other mail may begin as what was to be there does.
     mail = crash.message(rng, rng.choice((20, 999)), '', 2)
+    inos = [os.stat(lab.mbox).st_ino, os.stat(lab.journal).st_ino]
     for end in b'', b'\n':
-        lab.restore((case.mbox + part + end + mail, journal))
-        rc = lab.run('recover')
         want = [case.mbox + keep + mail, case.mbox + keep + end + mail]
         if part + end == data:
             want = [whole + mail]
+        state = case.mbox + part + end + mail, journal
+        lab.restore(state)
+        rc, calls = logged(lab, 'recover', ())
         t.judge(rc == crash.OK and lab.read() in want, case.shape[0],
                 'torn', len(part), end, mail[:9], 'rc', rc)
+        for _ in range(2):
+            held = crash.power_cut(rng, calls, dict(zip(inos, state)))
+            lab.restore([held[i] for i in inos])
+            rc = lab.run('recover')
+            t.judge(rc == crash.OK and lab.read() in want, case.shape[0],
+                    'torn', len(part), end, mail[:9], 'cut, rc', rc)
 
 
 def unread(lab, case, t):
@@ -457,9 +465,10 @@ class Patches:
 
     def __init__(self, rng):
         self.old = b'From a@b Thu Nov 29 22:33:52 2001\n\n' + b'o' * 9000
-        new, self.spans, at = bytearray(self.old), [], rng.randint(40, 500)
-        while at < 8900:
-            n = rng.randint(1, 60)
+        new, self.spans, at = bytearray(self.old), [], rng.choice((0, 90))
+        while at < 8300:
+            # Flags, or the first message of an emptied mailbox.
+            n = 600 if at == 0 else rng.randint(1, 60)
             self.spans.append((at, at + n))
             new[at:at + n] = b'N' * n
             at += n + rng.choice((1, 200, 450, 512 - n % 512))

@@ -65,11 +65,11 @@ static enum err
 read_patches(const struct rewrite *r, struct why *why)
 {
 	struct rewrite_patch p[64];
-	char text[64][65];
+	char text[64][700];
 	size_t n;
 
 	for (n = 0; n < 64; n++) {
-		if (scanf("%ld %64s", &p[n].at, text[n]) != 2)
+		if (scanf("%ld %699s", &p[n].at, text[n]) != 2)
 			break;
 		p[n].bytes = (struct str){ text[n], strlen(text[n]) };
 	}
@@ -617,6 +617,38 @@ hot(void)
 	buf_free(&w.file);
 }
 
+/* A power cut may leave the head of a new plan without its entries. */
+static void
+half_plan(void)
+{
+	struct journal j;
+	static struct plan plan;
+	struct entry entry = { .len = 111 };
+	const struct entry *got;
+	struct stat st = { 0 };
+
+	leave_plan(&st, 111);
+	if (journal_open(&j, dir, false, NULL) != E_OK)
+		exit(99);
+	journal_plan(&j, &plan, true);
+	entry.len = 222;
+	journal_start(&j);
+	journal_add(&j, &entry);
+	plan.size = 222;
+	journal_commit(&j, &plan, true);
+	/* Its place is behind that of the first, which takes so much. */
+	flip("journal", 12288 + 8192 + 8192 + 3 + (j.entries *
+	    (int64_t)sizeof(entry) / 4096 + 1) * 4096);
+	journal_close(&j);
+	if (journal_open(&j, dir, false, NULL) != E_OK)
+		exit(99);
+	CHECK("before a plan that is not whole the older one counts",
+	    journal_plan(&j, &plan, true) == 1 && plan.size == 111 &&
+	    (got = journal_entry(&j, &plan, 0)) != NULL && got->len == 111);
+	journal_clear(&j, true);
+	journal_close(&j);
+}
+
 static void
 patches(void)
 {
@@ -649,6 +681,19 @@ patches(void)
 			bad++;
 	}
 	CHECK("patches change their bytes and no other", bad == 0);
+	put_file((struct str){ want, sizeof(want) });
+	memset(text, 'p', 700);
+	memcpy(text + 700, want + 700, sizeof(want) - 700);
+	small_journal(dir, "7000");
+	r.fd = open(path, O_RDWR);
+	r.dir = dir;
+	p[0] = (struct rewrite_patch){ 0, { text, 700 } };
+	CHECK("the first bytes, across sectors",
+	    rewrite_patch(&r, p, 1, NULL) == E_OK);
+	close(r.fd);
+	get_file(&got);
+	CHECK("and nothing else", got.n == sizeof(text) &&
+	    memcmp(got.p, text, sizeof(text)) == 0);
 	r.fd = open(path, O_RDWR);
 	p[0].at = 2990;
 	p[0].bytes = STR("0123456789x");
@@ -727,6 +772,138 @@ changed(void)
 	buf_free(&w.file);
 }
 
+static struct rewrite
+append_to(const char *text, const char *journal_dir)
+{
+	put_file((struct str){ text, strlen(text) });
+	return (struct rewrite){
+		.fd = open(path, O_RDWR), .path = path, .dir = journal_dir,
+		.size = (int64_t)strlen(text), .names = &names,
+	};
+}
+
+static bool
+holds(const char *text, const struct input *in, size_t n)
+{
+	struct buf got = BUF_MAX(SIZE_MAX / 2);
+	size_t old = strlen(text);
+	bool same;
+
+	get_file(&got);
+	same = got.n == old + n && memcmp(got.p, text, old) == 0 &&
+	    memcmp(got.p + old, in->bytes, n) == 0;
+	buf_free(&got);
+	return same;
+}
+
+/* With and without a journal: all of the input, or nothing. */
+static void
+appended(const char *what, const char *journal_dir, struct input *in)
+{
+	struct rewrite_source source = { .fill = next_input, .ctx = in };
+	const char *text = "From a@b Thu Nov 29 22:33:52 2001\n\nold\n\n";
+	struct rewrite r;
+	struct rlimit limit = { 89000, RLIM_INFINITY };
+	struct why why = { "" };
+	char name[128];
+	size_t n;
+	unsigned bad = 0;
+
+	for (n = 0; n < sizeof(in->bytes); n = n * 3 + 1) {
+		r = append_to(text, journal_dir);
+		in->at = 0;
+		source.n = (int64_t)n;
+		bad += rewrite_append(&r, &source, &why) != E_OK;
+		bad += !holds(text, in, n);
+		close(r.fd);
+	}
+	snprintf(name, sizeof(name), "appended %s", what);
+	CHECK(name, bad == 0);
+
+	r = append_to(text, journal_dir);
+	source.n = 90000;
+	for (in->fails = 1; in->fails < 90000; in->fails *= 5) {
+		in->at = 0;
+		bad += rewrite_append(&r, &source, &why) != E_IO;
+		bad += !holds(text, in, 0);
+	}
+	in->fails = SIZE_MAX;
+	snprintf(name, sizeof(name), "nothing when its source fails, %s", what);
+	CHECK(name, bad == 0);
+
+	/* The journal, which has its room, is smaller than that. */
+	in->at = 0;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	bad += rewrite_append(&r, &source, &why) != E_FULL;
+	limit.rlim_cur = RLIM_INFINITY;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	bad += !holds(text, in, 0);
+	snprintf(name, sizeof(name), "nothing when there is no room, %s", what);
+	CHECK(name, bad == 0);
+
+	r.size++;
+	snprintf(name, sizeof(name), "nothing to a file that has changed, %s",
+	    what);
+	CHECK(name, rewrite_append(&r, &source, &why) == E_GONE &&
+	    holds(text, in, 0));
+	close(r.fd);
+}
+
+static void
+appends(void)
+{
+	static struct input in = { .n = sizeof(in.bytes), .fails = SIZE_MAX };
+	size_t i;
+
+	for (i = 0; i < sizeof(in.bytes); i++)
+		in.bytes[i] = (char)('a' + chance(26));
+	small_journal(dir, "7000");
+	appended("by windows", dir, &in);
+	appended("without a journal", NULL, &in);
+}
+
+/* Quota for no journal, but for mail. */
+static void
+full(void)
+{
+	struct world w = { 0 };
+	struct rewrite_patch patch = { 500, STR("across two sectors") };
+	struct rlimit limit = { 100000, RLIM_INFINITY };
+	struct input in = { .bytes = "From x", .fails = SIZE_MAX };
+	struct rewrite_source source = { next_input, &in, 6 };
+	struct rewrite r;
+	struct why why = { "" };
+	struct stat st;
+	char file[128];
+
+	snprintf(file, sizeof(file), "%s/journal", dir);
+	unlink(file);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	make_world(&w, 7, 2, 0, 0);
+	put_file(buf_str(&w.file));
+	r = rewrite_of(&w, open(path, O_RDWR));
+	CHECK("with no room for a journal nothing moves",
+	    rewrite_compact(&r, &why) == E_FULL &&
+	    rewrite_expand(&r, &why) == E_FULL && stat(file, &st) == 0 &&
+	    st.st_size == 0);
+	CHECK("but flags are set, and mail is appended",
+	    rewrite_patch(&r, &patch, 1, &why) == E_OK &&
+	    rewrite_append(&r, &source, &why) == E_OK &&
+	    fstat(r.fd, &st) == 0 && st.st_size == r.size + 6);
+	close(r.fd);
+	put_file(buf_str(&w.file));
+	w.items[1].drop = false;
+	w.items[6].drop = true;
+	r = rewrite_of(&w, open(path, O_RDWR));
+	CHECK("and the last message can go", rewrite_compact(&r, &why) ==
+	    E_OK && r.n == 6 && fstat(r.fd, &st) == 0 &&
+	    st.st_size == r.size);
+	close(r.fd);
+	limit.rlim_cur = RLIM_INFINITY;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	buf_free(&w.file);
+}
+
 /* A message bigger than any window, with room for a bigger journal. */
 static void
 big(void)
@@ -787,7 +964,10 @@ main(int argc, char **argv)
 	limit.rlim_cur = RLIM_INFINITY;
 	setrlimit(RLIMIT_FSIZE, &limit);
 	hot();
+	half_plan();
 	changed();
+	appends();
+	full();
 	snprintf(path, sizeof(path), "rm -rf %s", dir);
 	if (system(path) != 0)
 		return 99;
