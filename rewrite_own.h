@@ -137,10 +137,6 @@ enum err	tail_take_back(struct work *w, const struct tail *t);
 enum err	tail_failed(struct work *w, const struct tail *t,
 		    enum err failure);
 
-/* Takes out what other programs have kept of the seams of w->plan, and ends
- * it. Whatever else the file holds stays as it is. */
-enum err	seams_drop(struct work *w);
-
 /* newhead of an item that a plan leaves as it is. */
 enum { LEFT = UINT32_MAX };
 /*

@@ -195,8 +195,7 @@ seam_at(struct work *w, int64_t at, int64_t size, bool *seam)
 }
 
 /* Was the file cut off, and what stands there now came after? Then all is
- * done, but for a seam that another program has moved. Bytes that are not
- * those of the record are never cut off. */
+ * done. Bytes that are not those of the record are never cut off. */
 static enum err
 resume_cut(struct work *w, const struct record *r)
 {
@@ -217,7 +216,7 @@ resume_cut(struct work *w, const struct record *r)
 	}
 	if ((e = seam_at(w, r->d, size, &seam)) != E_OK)
 		return e;
-	return seam ? E_GONE : seams_drop(w);
+	return seam ? E_GONE : plan_end(w);
 }
 
 /* Nothing was moved yet: back to the start. */
@@ -461,15 +460,19 @@ salvage(struct work *w, const struct record *r, bool found)
 	if (found && r->kind == RECORD_MOVE && r->slot)
 		e = append_missing(w, r, &s);
 	free(s.lost);
-	if (e == E_OK) {
-		log_salvage(w, s.left);
-		e = seams_drop(w);
-	}
 	/* The file is shorter than it was a moment ago: again later. */
 	if (e == E_GONE)
 		return why_set(w->why, E_IO,
 		    "another program changes the mailbox");
-	return e;
+	if (e != E_OK)
+		return e;
+	/*
+	 * Seams that the other program has taken for messages stay, with the
+	 * text behind them: it may hold what that program has made of mail,
+	 * and no mail is lost for the sake of order.
+	 */
+	log_salvage(w, s.left);
+	return plan_end(w);
 }
 
 enum err

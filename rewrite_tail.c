@@ -100,12 +100,13 @@ static enum err
 behind_line_ends(struct work *w, const struct tail *t, int64_t other,
     int64_t at, int64_t *mail)
 {
-	char end[2] = { '\n', '\n' };
+	char end[3] = { '\n', '\n', '\n' };
 	enum err e = E_OK;
 
-	if (t->from >= 2)
-		e = work_read(w, t->from - 2, 2, end);
-	*mail = end[0] == '\n' && end[1] == '\n' ? at : other;
+	if (t->from >= 3)
+		e = work_read(w, t->from - 3, 3, end);
+	*mail = end[2] == '\n' && (end[1] == '\n' ||
+	    (end[1] == '\r' && end[0] == '\n')) ? at : other;
 	return e;
 }
 

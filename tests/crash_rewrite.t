@@ -208,7 +208,7 @@ def intruded(rng, lab, case, t):
             at = rng.randint(0, room)
             # What is smaller than a grain may look like its torn half.
             torn = len(os.path.commonprefix((new, state[0][place:])))
-            if len(text) < 64 and abs(at - torn) < 80 or new[:15] == SEAM:
+            if len(text) < 64 and abs(at - torn) < 160 or new[:15] == SEAM:
                 continue
             at += place
             lab.restore((state[0][:at] + text + state[0][at + len(text):],

@@ -19,7 +19,7 @@ FLOORS = {
        'folder folder_own folder_name folder_list folder_change '
        'folder_subs folder_state '
        'journal rewrite rewrite_own rewrite_plan rewrite_patch '
-       'rewrite_recover rewrite_tail rewrite_seam rewrite_append',
+       'rewrite_recover rewrite_tail rewrite_append',
     3: 'parse reply command',
     4: 'fetch body search searchtext view',
     5: 'cmd_any cmd_folder cmd_folder_change cmd_message cmd_expunge cmd_copy '

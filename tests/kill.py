@@ -21,7 +21,8 @@ NUMBER = re.compile(rb'^X-Number: (\d+)\r?$', re.M)
 HIDDEN = (b'status', b'x-status', b'x-keywords', b'x-uid', b'x-imap',
           b'x-imapbase', b'content-length', b'x-imapd-quoted')
 FIELD = re.compile(rb'[^\n]*\n(?:[ \t][^\n]*\n)*')
-SEAM = re.compile(rb'^From imapd-seam|^\0', re.M)
+SEAM = re.compile(rb'^From imapd-seam', re.M)
+SEAM_OR_NUL = re.compile(rb'^From imapd-seam|^\0', re.M)
 KEYWORD = b'$Work'
 
 
@@ -602,13 +603,24 @@ class Judge:
 
     def judge_box(self, box, seen, found):
         text = self.place.read(box)
-        if SEAM.search(text):
+        if self.foreign and SEAM.search(text):
+            return self.judge_kept_seam(box, text, found)
+        if SEAM_OR_NUL.search(text):
             return box + ': a seam or NUL is left'
         messages = [m for m in map(Message, split(text)) if not m.pseudo]
         found[box] = [m.number for m in messages]
         bad = (self.judge_messages(box, messages) or
                self.judge_shown(box, messages, seen) or
                self.judge_uids(box, found[box], seen))
+        return bad and '%s: %s' % (box, bad)
+
+    def judge_kept_seam(self, box, text, found):
+        """Another program has taken a seam for a message: it stays, since
+        what stands behind it may be what that program made of mail."""
+        messages = [m for m in map(Message, (
+            p for p in split(text) if not SEAM.match(p))) if not m.pseudo]
+        found[box] = [m.number for m in messages]
+        bad = self.judge_messages(box, messages)
         return bad and '%s: %s' % (box, bad)
 
     def whole(self, box, m):
