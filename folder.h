@@ -114,12 +114,13 @@ int		folder_rename(const struct folders *f, struct str from,
 enum err	folder_uidvalidity(const struct folders *f, uint32_t at_least,
 		    uint32_t *out, struct why *why);
 /*
- * The number that folder_uidvalidity would give with at_least 0; nothing is
- * written, so it may be given again. For a mailbox without mail, which can
- * keep none: it shall have this one if it gets mail.
+ * A number for a mailbox without mail, which can keep none: it shall have
+ * this one if it gets mail. since is the time from when on it has been as it
+ * is, so that all sessions that look at it find the same number. Nothing is
+ * written.
  */
 enum err	folder_uidvalidity_peek(const struct folders *f,
-		    uint32_t *out);
+		    int64_t since, uint32_t *out);
 /*
  * v is in use now: later ones are larger. Costs one small read when an as
  * large one was. Where ~/.imapd can not be had, nothing is remembered.

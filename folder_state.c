@@ -91,13 +91,12 @@ write_highest(const char *dir, uint32_t highest, struct why *why)
  * repeats a number at worst 68 years after it was used.
  */
 static uint32_t
-next_after(uint32_t highest, uint32_t at_least)
+next_after(int64_t since, uint32_t highest, uint32_t at_least)
 {
-	time_t now = time(NULL);
 	uint32_t next = 1;
 
-	if (now > 0 && now <= INT32_MAX)
-		next = (uint32_t)now;
+	if (since > 0 && since <= INT32_MAX)
+		next = (uint32_t)since;
 	if (highest >= next && highest < INT32_MAX)
 		next = highest + 1;
 	if (at_least > next && at_least <= INT32_MAX)
@@ -118,13 +117,13 @@ folder_uidvalidity(const struct folders *f, uint32_t at_least, uint32_t *out,
 	if (lock < 0) {
 		log_warn("no memory of UIDVALIDITYs in ~/.imapd: %s",
 		    strerror(errno));
-		*out = next_after(0, at_least);
+		*out = next_after(time(NULL), 0, at_least);
 		return E_OK;
 	}
 	folder_state_dir(f, &dir);
 	e = read_highest(dir.p, &highest, why);
 	if (e == E_OK) {
-		*out = next_after(highest, at_least);
+		*out = next_after(time(NULL), highest, at_least);
 		e = write_highest(dir.p, *out, why);
 	}
 	close(lock);
@@ -148,12 +147,13 @@ look_highest(const struct folders *f, uint32_t *highest, struct why *why)
 }
 
 enum err
-folder_uidvalidity_peek(const struct folders *f, uint32_t *out)
+folder_uidvalidity_peek(const struct folders *f, int64_t since,
+    uint32_t *out)
 {
 	uint32_t highest;
 	enum err e = look_highest(f, &highest, NULL);
 
-	*out = next_after(highest, 0);
+	*out = next_after(since, highest, 0);
 	return e;
 }
 

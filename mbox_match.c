@@ -337,12 +337,8 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 	uint32_t i, j, n = 0;
 
 	/* Another program began anew, under a number that its clients know
-	 * by now: what we know is good for this session, not for the file. If
-	 * we have given no UID yet, its number is as good as ours. */
-	if (scan->based && !same && mbox->sticky && mbox->uidnext == 1) {
-		mbox->uidvalidity = scan->uidvalidity;
-		same = true;
-	} else if (scan->based && !same)
+	 * by now: what we know is good for this session, not for the file. */
+	if (scan->based && !same)
 		mbox->writable = mbox->sticky = false;
 	for (j = 0; j < scan->n && !same; j++)
 		scan->msgs[j].uid = 0;

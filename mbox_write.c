@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal.h"
@@ -694,6 +695,7 @@ mbox_settle(struct mbox *mbox, bool *changed, struct why *why)
 	own->unsettled = false;
 	if (mbox->uidvalidity == 0)
 		e = folder_uidvalidity_peek(own->writer->folders,
+		    mbox->fd >= 0 ? mbox->state.ctime.tv_sec : time(NULL),
 		    &mbox->uidvalidity);
 	return e;
 }

@@ -57,7 +57,7 @@ peek(void)
 {
 	uint32_t v = 0;
 
-	return folder_uidvalidity_peek(&f, &v) == E_OK ? v : 0;
+	return folder_uidvalidity_peek(&f, time(NULL), &v) == E_OK ? v : 0;
 }
 
 static int
