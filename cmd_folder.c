@@ -11,6 +11,7 @@
 
 #include "rewrite.h"
 #include "lib/log.h"
+#include "lib/params.h"
 
 /* INBOX opens even where its file is not there yet (DESIGN 6). */
 static enum err
@@ -270,6 +271,7 @@ enum status_item {
 	STATUS_UIDNEXT,
 	STATUS_UIDVALIDITY,
 	STATUS_UNSEEN,
+	STATUS_APPENDLIMIT,	/* RFC 7889 3.1 */
 	STATUS_ITEMS
 };
 
@@ -279,6 +281,7 @@ static const char *const status_names[STATUS_ITEMS] = {
 	[STATUS_UIDNEXT] = "UIDNEXT",
 	[STATUS_UIDVALIDITY] = "UIDVALIDITY",
 	[STATUS_UNSEEN] = "UNSEEN",
+	[STATUS_APPENDLIMIT] = "APPENDLIMIT",
 };
 
 static int
@@ -333,6 +336,8 @@ status_value(const struct mbox *mbox, enum status_item item)
 		return mbox->uidvalidity;
 	case STATUS_UNSEEN:
 		return count_flag(mbox, FLAG_SEEN, 0);
+	case STATUS_APPENDLIMIT:
+		return APPEND_MAX_BYTES;
 	case STATUS_ITEMS:
 		break;
 	}

@@ -311,7 +311,8 @@ static void
 statuses(struct gen *g)
 {
 	static const char *const items[] = {
-		"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"
+		"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN",
+		"APPENDLIMIT"
 	};
 	uint32_t first = below(g, N(items)), n = 1 + below(g, N(items)), i;
 

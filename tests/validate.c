@@ -296,6 +296,8 @@ static const struct row status_items[] = {
 	{ .name = "UIDNEXT", .read = v_sp_nz_number, .seen = 1 << 2 },
 	{ .name = "UIDVALIDITY", .read = v_sp_nz_number, .seen = 1 << 3 },
 	{ .name = "UNSEEN", .read = sp_number, .seen = 1 << 4 },
+	/* RFC 7889 5: status-att-val =/ "APPENDLIMIT" SP (number / nil) */
+	{ .name = "APPENDLIMIT", .read = sp_number, .seen = 1 << 5 },
 };
 
 /*
