@@ -270,9 +270,11 @@ class Lab:
         more = len(before) - len(b''.join(parts)) if how == 2 else 17
         if how > 0 and parts and more >= 10:
             i = rng.randrange(len(parts))
-            line = parts[i].index(b'\n') + 1
-            parts[i] = (parts[i][:line] + b'X-Other: ' +
-                        b'o' * (more - 10) + b'\n' + parts[i][line:])
+            from_line, lf, rest = parts[i].partition(b'\n')
+            # A torn append may end within its From_ line.
+            if lf:
+                parts[i] = (from_line + lf + b'X-Other: ' +
+                            b'o' * (more - 10) + b'\n' + rest)
         self.write(b''.join(parts))
         return gone
 
