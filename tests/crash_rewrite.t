@@ -29,7 +29,7 @@ SEAM = b'From imapd-seam'
 
 
 def program():
-    """The plain one: a library can not be put before the sanitisers'."""
+    """The one that lies beside the validator."""
     validate = os.environ.get('VALIDATE', 'obj/tests/validate')
     path = os.path.join(os.path.dirname(validate), 'unit_rewrite')
     return os.path.abspath(os.environ.get('REWRITE', path))
