@@ -97,10 +97,28 @@ head_bytes(struct str text)
 	return end == NULL ? 0 : (uint32_t)(end + 2 - text.p);
 }
 
+/* Cuts the file off behind the pseudo message, of so many bytes. */
+static enum err
+cut_behind(struct mbox *mbox, int64_t size, struct why *why)
+{
+	struct rewrite_item rest = {
+		.off = size, .len = mbox->state.size - size, .drop = true,
+	};
+	struct rewrite r;
+
+	if (rest.len == 0)
+		return E_OK;
+	mbox_rewrite_setup(mbox, &r);
+	r.items = &rest;
+	r.n = 1;
+	return mbox_rewritten(mbox, rewrite_compact(&r, why), why);
+}
+
 /*
  * No message stays. UW's pseudo message is written over the first ones in
  * one step, then the rest is cut off; a crash in between leaves it with
  * those that were not overwritten, which are then expunged another time.
+ * They are in the list until they are gone, and so keep their UIDs.
  */
 static enum err
 empty(struct mbox *mbox, struct why *why)
@@ -109,7 +127,6 @@ empty(struct mbox *mbox, struct why *why)
 	struct date now = { .time = time(NULL) };
 	struct buf text = BUF_MAX(16384);
 	struct rewrite_patch patch = { .at = 0 };
-	struct rewrite_item rest = { .drop = true };
 	struct rewrite r;
 	enum err e;
 
@@ -121,18 +138,13 @@ empty(struct mbox *mbox, struct why *why)
 	e = lengthen(mbox, &r, (int64_t)text.n, why);
 	if (e == E_OK)
 		e = mbox_patch(mbox, &patch, 1, why);
+	if (e == E_OK)
+		e = cut_behind(mbox, (int64_t)text.n, why);
 	if (e == E_OK) {
 		mbox->n = 0;
 		own->pseudo = 0;
 		own->pseudo_head = head_bytes(buf_str(&text));
-		r.size = mbox->state.size;
-		rest.off = (int64_t)text.n;
-		rest.len = r.size - rest.off;
-		r.items = &rest;
-		r.n = 1;
-		if (rest.len > 0)
-			e = rewrite_compact(&r, why);
-		mbox->state.size = r.size;
+		mbox->state.size = (int64_t)text.n;
 		mbox_written(mbox);
 	}
 	buf_free(&text);

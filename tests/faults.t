@@ -18,6 +18,7 @@ The seed is printed; SEED repeats it. SHAPE and OP choose.
 
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -185,6 +186,42 @@ def full(where):
             [] if answer[0] == b'OK' else [answer]
 
 
+SAME = traced.Script().add(b'SELECT INBOX').add(
+    b'STORE 1:* +FLAGS.SILENT (\\Deleted)').add(b'EXPUNGE').add(
+    b'CHECK').add(b'UID SEARCH ALL')
+SEEN = traced.Script().add(b'SELECT INBOX').add(b'UID SEARCH ALL').add(
+    b'LOGOUT')
+
+
+def uids(run):
+    found = re.findall(rb'^\* SEARCH(.*?)\r?$', run.out, re.M)
+    return [int(uid) for uid in found[-1].split()] if found else None
+
+
+def in_step(i, n):
+    """Each call of EXPUNGE fails that changes a file: what the session
+    shows then is what the file holds, under the UIDs of before."""
+    bad, tried = [], 0
+    with traced.Place() as place:
+        kill.prime(place)
+        place.write('INBOX', kill.SHAPES[0].make(random.Random(1)))
+        before = uids(place.play(SEEN))
+        state = place.save()
+        _, log = place.logged(SAME, '--points=changes')
+        for k, (_, _, name, *_) in enumerate(
+                (e for e in log if e[0] == 'p'), 1):
+            place.restore(state)
+            run = place.trace(SAME, '--points=changes', '--fail=%d=EIO' % k)
+            shown, held = uids(run), uids(place.play(SEEN))
+            if shown is None:       # the client's own line was cut
+                continue
+            tried += 1
+            if shown != held or not set(held or ()) <= set(before):
+                bad.append('%d (%s): shown %s, held %s' % (k, name, shown,
+                                                           held))
+    return tried, bad
+
+
 APPENDS = traced.Script().add(b'APPEND INBOX {300000+}\r\nA: b\r\n\r\n' +
                               b'x' * 299990 + b'\r\n').add(b'LOGOUT')
 
@@ -225,6 +262,9 @@ def main():
     results = traced.spread(some)
     tap = Tap()
     kill.report(tap, [p for found, _ in results for p in found], 'failed')
+    tried, bad = traced.spread(in_step, 1)[0]
+    tap.point(tried > 0 and not bad, 'a session is in step after a failed '
+              'EXPUNGE: %d failed, %d bad' % (tried, len(bad)), bad)
     real_disk(tap)
     print('# %d runs in %.0f s' % (sum(r for _, r in results),
                                    time.monotonic() - start))
