@@ -74,8 +74,6 @@ cmd_folder_other(struct session *s, struct str name, struct mbox **out,
 	mbox_close(s->other);
 	e = mbox_open_writer(&s->other, folder.path, folder.inbox,
 	    MBOX_EXAMINE, &s->writer, why);
-	if (e == E_OK)
-		s->other->spool = s->own_dir;
 	*out = s->other;
 	return e;
 }
@@ -186,7 +184,6 @@ open_mailbox(struct session *s, struct parser *p, struct outcome *o,
 		    mode, &s->writer, &why);
 	if (e != E_OK)
 		return outcome_err(o, e, &why);
-	s->mbox->spool = s->own_dir;
 	s->read_only = mode == MBOX_EXAMINE || !s->mbox->writable;
 	view_init(&s->view, s->mbox);
 	s->view.writable = !s->read_only;

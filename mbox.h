@@ -58,7 +58,7 @@ struct mbox {
 	bool writable;		/* by mbox_write.h */
 	struct keywords keywords;
 	/* Where a message too big for memory is copied to, unlinked; NULL:
-	 * nowhere. Set by the caller, who keeps it. */
+	 * nowhere. The writer's, else set by the caller, who keeps it. */
 	const char *spool;
 	struct mbox_private *own;
 };

@@ -160,7 +160,8 @@ enum err	mbox_items(struct mbox *mbox, uint32_t first,
 		    struct rewrite *r, struct why *why);
 enum err	mbox_rewrite(struct mbox *mbox, uint32_t first,
 		    struct rewrite *r, struct why *why);
-/* Marks as old in the file what is \Recent here, where there is room. */
+/* How many messages could be marked as old in the file, and to do so. */
+uint32_t	mbox_fresh(const struct mbox *mbox);
 enum err	mbox_claim(struct mbox *mbox, struct why *why);
 /*
  * Under either lock, synced: From_ line and header of the message as they

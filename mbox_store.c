@@ -270,16 +270,24 @@ is_fresh(const struct msg *msg)
 	    !(msg->bits & (MSG_STUCK | MSG_UNSTAMPED));
 }
 
+uint32_t
+mbox_fresh(const struct mbox *mbox)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < mbox->n; i++)
+		n += is_fresh(&mbox->msgs[i]);
+	return n;
+}
+
 enum err
 mbox_claim(struct mbox *mbox, struct why *why)
 {
 	const struct wanted nothing = { .how = MBOX_ADD };
+	uint32_t i, n = mbox_fresh(mbox);
 	struct edits e;
-	uint32_t i, n = 0;
 	enum err err = E_OK;
 
-	for (i = 0; i < mbox->n; i++)
-		n += is_fresh(&mbox->msgs[i]);
 	edits_init(&e, n);
 	for (i = 0; i < mbox->n && n > 0 && err == E_OK; i++)
 		if (is_fresh(&mbox->msgs[i]))

@@ -419,6 +419,18 @@ by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+/* Is the list in the file's order? */
+static bool
+is_straight(const struct mbox *mbox)
+{
+	uint32_t i;
+
+	for (i = 1; i < mbox->n; i++)
+		if (mbox->msgs[i].start < mbox->msgs[i - 1].start)
+			return false;
+	return true;
+}
+
 /*
  * The list in the file's order, with uids that rise. A message that was put
  * between others has a higher uid than those behind it: from it on, all get
@@ -429,10 +441,7 @@ straighten(struct mbox *mbox)
 {
 	uint32_t i, first = mbox->n, low = UINT32_MAX;
 
-	for (i = 1; i < mbox->n; i++)
-		if (mbox->msgs[i].start < mbox->msgs[i - 1].start)
-			break;
-	if (i >= mbox->n)
+	if (is_straight(mbox))
 		return;
 	qsort(mbox->msgs, mbox->n, sizeof(*mbox->msgs), by_start);
 	for (i = mbox->n; i-- > 0; low = low < mbox->msgs[i].uid ? low :
@@ -568,9 +577,6 @@ settle_locked(struct mbox *mbox, struct why *why)
 	uint32_t i;
 	enum err e;
 
-	if (!mbox->writable)
-		return why_set(why, E_PERM, "the mailbox can not be written, "
-		    "or has new UIDs by another program");
 	if (mbox->n > 0 && mbox->msgs[0].from == 0)
 		return why_set(why, E_PERM, "the mailbox does not begin with "
 		    "a message");
@@ -641,7 +647,10 @@ mbox_lock_write(struct mbox *mbox, bool *changed, struct why *why)
 			    writer->sync, why);
 		if (e == E_OK)
 			e = mbox_sync_locked(mbox, false, changed, why);
-		if (e == E_OK && (mbox->own->unsettled || !mbox->writable))
+		if (e == E_OK && !mbox->writable)
+			e = why_set(why, E_PERM, "the mailbox can not be "
+			    "written, or has new UIDs by another program");
+		if (e == E_OK && mbox->own->unsettled)
 			e = settle_locked(mbox, why);
 		if (e != E_OK)
 			lock_drop(mbox->fd);
@@ -661,18 +670,8 @@ mbox_unlock(struct mbox *mbox)
 static bool
 needs_settling(const struct mbox *mbox)
 {
-	uint32_t i;
-
-	if (first_unstamped(mbox) < mbox->n)
-		return true;
-	for (i = 1; i < mbox->n; i++)
-		if (mbox->msgs[i].start < mbox->msgs[i - 1].start)
-			return true;
-	for (i = 0; i < mbox->n && mbox->own->claims; i++)
-		if (!(mbox->msgs[i].flags & FLAG_OLD) &&
-		    !(mbox->msgs[i].bits & MSG_STUCK))
-			return true;
-	return false;
+	return first_unstamped(mbox) < mbox->n || !is_straight(mbox) ||
+	    (mbox->own->claims && mbox_fresh(mbox) > 0);
 }
 
 enum err

@@ -62,7 +62,8 @@ struct mbox_change {
 /*
  * Changes the flags of the messages with these uids, rising; those that are
  * not there (any more) are skipped. E_LIMIT when the mailbox has no room for
- * another keyword: then no flag was changed.
+ * another keyword: then no flag was changed. Where some headers must grow
+ * and can not, those with room may have been changed; the list says which.
  */
 enum err	mbox_store(struct mbox *mbox, const uint32_t *uids,
 		    uint32_t n, const struct mbox_change *change,

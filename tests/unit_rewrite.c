@@ -180,7 +180,7 @@ program(char **argv)
 static char dir[] = "/tmp/unit_rewrite.XXXXXX";
 static char path[64];
 
-enum { MESSAGES = 8 };
+enum { MESSAGES = 9 };
 
 /* What a message's header has at its end. */
 static const char *const blocks[] = {
