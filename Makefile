@@ -1,6 +1,7 @@
 # imapd. `make` builds ./imapd; `make check` tests it; `make run` shows it.
 #
 #   make DEV=1	-Werror and the strict set      make SAN=1	ASan + UBSan
+#   make WITHOUT=pam	for hosts without PAM: crypt(3) alone
 #
 # Objects of each kind of build have a directory of their own, so that the
 # plain and the sanitised program can stand side by side.
@@ -31,8 +32,12 @@ ifdef DEV
 WARN += $(STRICT)
 endif
 
+# WITHOUT="pam ...": each word leaves a library out.
+DEFINES = $(if $(filter pam,$(WITHOUT)),-DWITHOUT_PAM)
+LIBS = $(if $(filter pam,$(WITHOUT)),,-lpam) -lcrypt
+
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(OPT) $(WARN) \
-	$(HARDEN) -I. -Ilib -MMD -MP $(CFLAGS)
+	$(HARDEN) $(DEFINES) -I. -Ilib -MMD -MP $(CFLAGS)
 
 LIB = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard lib/*.c)))
 TOP = $(patsubst %.c,$(O)/%.o,$(sort $(filter-out imapd.c,$(wildcard *.c))))
@@ -41,24 +46,36 @@ TOP = $(patsubst %.c,$(O)/%.o,$(sort $(filter-out imapd.c,$(wildcard *.c))))
 all: $(BIN)
 
 $(BIN): $(O)/imapd.o $(TOP) $(LIB)
-	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# A missing library is said in one line; what WITHOUT changes is made anew.
+.PHONY: always
+$(O)/without: always
+	@$(if $(filter pam,$(WITHOUT)),true,echo \
+		'#include <security/pam_appl.h>' | $(CC) $(CFLAGS) \
+		-E - >/dev/null 2>&1) || { echo "PAM is missing:" \
+		"apt-get install libpam0g-dev, or make WITHOUT=pam" >&2; \
+		exit 1; }
+	@mkdir -p $(@D)
+	@echo '$(WITHOUT)' | cmp -s - $@ || echo '$(WITHOUT)' >$@
+$(O)/auth.o: $(O)/without
+
 # A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
 VALIDATE = $(patsubst %,$(O)/tests/%.o,validate validate_fetch \
 	validate_rules validate_state validate_text)
 $(O)/tests/validate: $(O)/tests/validate_main.o $(VALIDATE)
-	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
 $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(VALIDATE) $(TOP) $(LIB)
-	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
 $(O)/tests/unit_%: $(O)/tests/unit_%.o $(TOP) $(LIB)
-	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 $(O)/tests/trace: $(O)/tests/trace.o
-	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS)
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 UNITS = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit_*.c)))
 FUZZ = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz_*.c)))
@@ -72,6 +89,7 @@ tests: $(BIN) $(UNITS) $(FUZZ) $(O)/tests/validate $(O)/tests/trace
 .PHONY: check
 check:
 	@tests/packages python3=python3 perl=prove \
+		libpam0g-dev=/usr/include/security/pam_appl.h \
 		dovecot-imapd=/usr/lib/dovecot/imap uw-mailutils=mailutil \
 		mutt=mutt
 	@$(MAKE) -s tests
@@ -81,12 +99,61 @@ check:
 
 .PHONY: run
 run:
-	@tests/packages python3=python3
+	@tests/packages python3=python3 perl=perl xinetd=/usr/sbin/xinetd \
+		curl=curl $(if $(filter 0,$(shell id -u)),mutt=mutt) \
+		libpam0g-dev=/usr/include/security/pam_appl.h
 	@$(MAKE) -s
-	@tests/demo
+	@IMAPD=$(BIN) tests/demo
+
+# make install DESTDIR= PREFIX= SYSCONFDIR=: nothing is ever setuid.
+# Configuration that is there already and differs is an admin's work: it is
+# kept. Running sessions keep the program that they have.
+SYSCONFDIR = /etc
+DOCS = README DESIGN LOCKING VIOLATIONS CHANGES LICENSE
+CONFIG = xinetd.d/imap pam.d/imap
+SBIN = $(DESTDIR)$(PREFIX)/sbin
+MAN8 = $(DESTDIR)$(PREFIX)/share/man/man8
+DOC = $(DESTDIR)$(PREFIX)/share/doc/imapd
+ETC = $(DESTDIR)$(SYSCONFDIR)
+CONFIGURED = sed s,/usr/local/sbin,$(PREFIX)/sbin,
+
+.PHONY: install
+install: $(BIN)
+	@case '$(PREFIX)$(SYSCONFDIR)' in *[!A-Za-z0-9_./+-]*) \
+		echo "xinetd can not read a path with such characters:" \
+			'$(PREFIX)' >&2; exit 1;; esac
+	@set -e; umask 022; \
+	install -d "$(SBIN)" "$(MAN8)" "$(DOC)" "$(ETC)/xinetd.d" \
+		"$(ETC)/pam.d"; \
+	install -m 755 $(BIN) "$(SBIN)/imapd.new"; \
+	mv -f "$(SBIN)/imapd.new" "$(SBIN)/imapd"; \
+	install -m 644 imapd.8 "$(MAN8)/imapd.8"; \
+	install -m 644 $(DOCS) "$(DOC)"; \
+	for f in $(CONFIG); do \
+		if test ! -e "$(ETC)/$$f"; then \
+			$(CONFIGURED) $$f >"$(ETC)/$$f"; \
+		elif ! $(CONFIGURED) $$f | cmp -s - "$(ETC)/$$f"; then \
+			echo "$(ETC)/$$f is kept; how ours differs:"; \
+			echo "    $(CONFIGURED) $$f |" \
+				"diff -u '$(ETC)/$$f' -"; \
+		fi; \
+	done
+
+.PHONY: uninstall
+uninstall:
+	@rm -f "$(SBIN)/imapd" "$(MAN8)/imapd.8"
+	@for f in $(DOCS); do rm -f "$(DOC)/$$f"; done
+	@rmdir "$(DOC)" 2>/dev/null || true
+	@for f in $(CONFIG); do \
+		if $(CONFIGURED) $$f | cmp -s - "$(ETC)/$$f"; then \
+			rm -f "$(ETC)/$$f"; \
+		elif test -e "$(ETC)/$$f"; then \
+			echo "$(ETC)/$$f was edited and stays"; \
+		fi; \
+	done
 
 # make bench MBOX=FILE: beside Dovecot.
-MBOX = demo/inbox
+MBOX = demo/spool/riley
 .PHONY: bench
 bench: all
 	@tests/packages python3=python3 dovecot-imapd=/usr/lib/dovecot/imap \
@@ -115,7 +182,8 @@ fuzz:
 
 .PHONY: clean
 clean:
-	@rm -rf obj obj-san imapd demo
+	@tests/demo clean
+	@rm -rf obj obj-san imapd
 
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d)

@@ -5,6 +5,7 @@
  */
 #include "session.h"
 
+#include "lib/buf.h"
 #include "lib/params.h"
 
 enum {
@@ -13,21 +14,31 @@ enum {
 	ID_PAIRS_MAX = 30,
 	ID_FIELD_MAX = 30,
 	ID_VALUE_MAX = 1024,
+
+	CAPABILITIES_MAX = 1024,
 };
 
 /*
- * Only what is whole. No login is built yet; RFC 3501 7.2.1: "The
+ * Only what is whole, and what can be done now. RFC 3501 7.2.1: "The
  * LOGINDISABLED capability indicates that the LOGIN command is disabled, and
  * that the server will respond with a tagged NO response".
  */
-void
+const char *
 cmd_any_capabilities(struct session *s)
 {
-	reply_raw(&s->reply, STR("IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
-	    " UNSELECT UIDPLUS MOVE MULTIAPPEND"));
-	reply_f(&s->reply, " APPENDLIMIT=%d", APPEND_MAX_BYTES);
+	struct buf b = BUF_MAX(CAPABILITIES_MAX);
+	struct str text;
+
+	buf_addf(&b, "CAPABILITY IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
+	    " UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
+	    APPEND_MAX_BYTES);
 	if (s->state == STATE_NOT_AUTH)
-		reply_raw(&s->reply, STR(" LOGINDISABLED"));
+		buf_add(&b, s->plaintext ?
+		    STR(" SASL-IR AUTH=PLAIN AUTH=LOGIN") :
+		    STR(" LOGINDISABLED"));
+	text = pool_copy(s->pool, buf_str(&b));
+	buf_free(&b);
+	return text.p;
 }
 
 enum result
@@ -38,8 +49,8 @@ cmd_capability(struct session *s, struct parser *p, struct outcome *o,
 	(void)uid;
 	if (parse_end(p) != 0)
 		return RES_BAD;
-	reply_raw(&s->reply, STR("* CAPABILITY "));
-	cmd_any_capabilities(s);
+	reply_raw(&s->reply, STR("* "));
+	reply_raw(&s->reply, str_c(cmd_any_capabilities(s)));
 	reply_raw(&s->reply, STR("\r\n"));
 	return RES_OK;
 }

@@ -3,16 +3,13 @@
  * out in which mode it was started (DESIGN 4), and hands over to session.c.
  * Knows no command of the protocol; says no more than "BYE" itself.
  */
-#include "session.h"
+#include "options.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -20,59 +17,20 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
-#include <arpa/inet.h>
 
-#include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/params.h"
+#include "lib/peer.h"
 
 /* Why we should stop: set by the handler, looked at by io.c. The process's
  * signal flag: one of the two permitted globals. */
 static volatile sig_atomic_t stop_signal;
-
-struct start {
-	struct options options;
-	enum log_to log;
-	bool preauth;
-};
 
 /* Who the caller is, in PREAUTH mode. */
 struct caller {
 	const char *user;
 	const char *home;
 };
-
-static const char usage_text[] =
-"usage: imapd [options] (started by inetd, xinetd, systemd, ssh or a shell)\n"
-"  --inbox=PATH           INBOX file; %u is the user, a leading ~ the home\n"
-"                         (default $MAIL, else /var/spool/mail/%u)\n"
-"  --mail-dir=DIR         mailboxes live under ~/DIR (default: ~)\n"
-"  --preauth              serve the calling user on an internet socket, too\n"
-"  --idle-timeout=SECONDS log out after so long without a command, 0 never\n"
-"                         (default 1800; RFC 3501 wants no less)\n"
-"  --expunge-on=LIST      what removes deleted messages, of expunge,close,\n"
-"                         logout,select,check (default expunge,close,logout)\n"
-"  --dotlock=try|require|no  MAILBOX.lock while a mailbox is written, where\n"
-"                         it can be made, always, never (default try)\n"
-"  --fsync=always|never   wait for the disk before saying OK (default always)\n"
-"  --log=syslog|stderr    where log lines go (default syslog)\n"
-"  --version  --help\n";
-
-/* Refuses to start: our own words for the log and for a human who looks. */
-static _Noreturn void __attribute__((format(printf, 3, 4)))
-refuse(const struct start *start, int status, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_warn("%s", text);
-	if (start->log != LOG_TO_STDERR)
-		fprintf(stderr, IMAPD_NAME ": %s\n", text);
-	exit(status);
-}
 
 /* Sockets only: a terminal or a log file may well be shared. */
 static bool
@@ -125,6 +83,19 @@ guard_descriptors(void)
 	close(fd);
 }
 
+/* What the starter of a root process left open is none of our users'
+ * business. */
+static void
+close_inherited(void)
+{
+	int fd;
+
+	if (geteuid() != 0 || close_range(3, ~0U, 0) == 0)
+		return;
+	for (fd = 3; fd < 1024; fd++)
+		close(fd);
+}
+
 /* No work in a handler: CVE-2024-6387 is what comes of it. */
 static void
 on_stop(int sig)
@@ -138,12 +109,15 @@ set_signals(void)
 {
 	struct sigaction stop = { .sa_handler = on_stop };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction usual = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
+	/* Ignored, it would take away the ends of our own workers. */
+	sigaction(SIGCHLD, &usual, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -156,185 +130,11 @@ set_process(void)
 	struct rlimit none = { 0, 0 };
 
 	guard_descriptors();
+	close_inherited();
 	set_signals();
 	umask(077);
 	setrlimit(RLIMIT_CORE, &none);
 	tzset();
-}
-
-/* Below the 30 minutes of RFC 3501 5.4 only for those who ask for it. */
-static void
-option_idle(struct start *start, const char *value)
-{
-	uint32_t seconds;
-
-	if (!str_u32(str_c(value), &seconds) || seconds > INT32_MAX / 1000)
-		refuse(start, EX_USAGE, "--idle-timeout needs seconds");
-	start->options.idle_timeout = (int)seconds;
-}
-
-static void
-option_log(struct start *start, const char *value)
-{
-	if (strcmp(value, "stderr") == 0)
-		start->log = LOG_TO_STDERR;
-	else if (strcmp(value, "syslog") == 0)
-		start->log = LOG_TO_SYSLOG;
-	else
-		refuse(start, EX_USAGE, "--log is syslog or stderr");
-	log_open(start->log);
-}
-
-/* An empty list is one, too: nothing ever removes mail but MOVE. */
-static void
-option_expunge_on(struct start *start, const char *value)
-{
-	static const struct {
-		const char *name;
-		unsigned bit;
-	} table[] = {
-		{ "expunge", ON_EXPUNGE },
-		{ "close", ON_CLOSE },
-		{ "logout", ON_LOGOUT },
-		{ "select", ON_SELECT },
-		{ "check", ON_CHECK },
-	};
-	struct str rest = str_c(value), name;
-	size_t i;
-
-	start->options.expunge_on = 0;
-	while (rest.n > 0) {
-		name = str_sub(rest, 0, str_index(rest, ','));
-		rest = str_from(rest, name.n + 1);
-		for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-			if (str_eq(name, str_c(table[i].name)))
-				break;
-		if (i == sizeof(table) / sizeof(table[0]))
-			refuse(start, EX_USAGE, "--expunge-on takes a list of"
-			    " expunge,close,logout,select,check");
-		start->options.expunge_on |= table[i].bit;
-	}
-}
-
-static void
-option_dotlock(struct start *start, const char *value)
-{
-	if (strcmp(value, "try") == 0)
-		start->options.dotlock = DOTLOCK_TRY;
-	else if (strcmp(value, "require") == 0)
-		start->options.dotlock = DOTLOCK_REQUIRE;
-	else if (strcmp(value, "no") == 0)
-		start->options.dotlock = DOTLOCK_NO;
-	else
-		refuse(start, EX_USAGE, "--dotlock is try, require or no");
-}
-
-static void
-option_fsync(struct start *start, const char *value)
-{
-	start->options.no_sync = strcmp(value, "never") == 0;
-	if (!start->options.no_sync && strcmp(value, "always") != 0)
-		refuse(start, EX_USAGE, "--fsync is always or never");
-}
-
-static void
-option_inbox(struct start *start, const char *value)
-{
-	start->options.inbox = value;
-}
-
-static void
-option_mail_dir(struct start *start, const char *value)
-{
-	start->options.mail_dir = value;
-}
-
-static void
-option_preauth(struct start *start, const char *value)
-{
-	(void)value;
-	start->preauth = true;
-}
-
-static void
-option_version(struct start *start, const char *value)
-{
-	(void)start;
-	(void)value;
-	puts(IMAPD_NAME " " IMAPD_VERSION);
-	exit(0);
-}
-
-static void
-option_help(struct start *start, const char *value)
-{
-	(void)start;
-	(void)value;
-	fputs(usage_text, stdout);
-	exit(0);
-}
-
-static const struct {
-	const char *name;
-	int argument;
-	void (*take)(struct start *start, const char *value);
-} option_table[] = {
-	{ "inbox", required_argument, option_inbox },
-	{ "mail-dir", required_argument, option_mail_dir },
-	{ "preauth", no_argument, option_preauth },
-	{ "idle-timeout", required_argument, option_idle },
-	{ "expunge-on", required_argument, option_expunge_on },
-	{ "dotlock", required_argument, option_dotlock },
-	{ "fsync", required_argument, option_fsync },
-	{ "log", required_argument, option_log },
-	{ "version", no_argument, option_version },
-	{ "help", no_argument, option_help },
-};
-
-static void
-read_options(struct start *start, int argc, char **argv)
-{
-	enum { OPTIONS = sizeof(option_table) / sizeof(option_table[0]) };
-	struct option table[OPTIONS + 1] = { { .name = NULL } };
-	int c;
-
-	for (c = 0; c < OPTIONS; c++)
-		table[c] = (struct option){ option_table[c].name,
-		    option_table[c].argument, NULL, c };
-	/* Its own words would not reach the log. */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-		if (c >= OPTIONS)
-			refuse(start, EX_USAGE, "unknown option or missing"
-			    " value; see --help");
-		option_table[c].take(start, optarg);
-	}
-	if (optind < argc)
-		refuse(start, EX_USAGE, "no arguments but options are taken");
-}
-
-/* Fills peer with "[address]" and says whether fd is an internet socket. */
-static bool
-internet(int fd, char *peer, size_t room)
-{
-	struct sockaddr_storage addr;
-	socklen_t n = sizeof(addr);
-	char text[INET6_ADDRSTRLEN];
-	const void *where;
-
-	snprintf(peer, room, "UNKNOWN");
-	if (getsockname(fd, (struct sockaddr *)&addr, &n) != 0 ||
-	    (addr.ss_family != AF_INET && addr.ss_family != AF_INET6))
-		return false;
-	n = sizeof(addr);
-	if (getpeername(fd, (struct sockaddr *)&addr, &n) != 0)
-		return true;
-	where = addr.ss_family == AF_INET ?
-	    (const void *)&((struct sockaddr_in *)&addr)->sin_addr :
-	    (const void *)&((struct sockaddr_in6 *)&addr)->sin6_addr;
-	if (inet_ntop(addr.ss_family, where, text, sizeof(text)) != NULL)
-		snprintf(peer, room, "[%s]", text);
-	return true;
 }
 
 /* xinetd's wait = yes, or a systemd socket without Accept=yes. */
@@ -352,28 +152,14 @@ static void
 check_start(const struct start *start)
 {
 	if (getauxval(AT_SECURE))
-		refuse(start, EX_CONFIG, "installed setuid or setgid: this"
-		    " program gets its rights from who starts it");
+		options_refuse(start, EX_CONFIG, "installed setuid or setgid:"
+		    " this program gets its rights from who starts it");
 	if (listening(0))
-		refuse(start, EX_CONFIG, "started on a listening socket: set"
-		    " wait = no (or Accept=yes)");
+		options_refuse(start, EX_CONFIG, "started on a listening"
+		    " socket: set wait = no (or Accept=yes)");
 	if (start->preauth && geteuid() == 0)
-		refuse(start, EX_CONFIG, "--preauth would let anyone in as"
-		    " root");
-}
-
-/* A name that can be part of a path and of a log line. */
-static bool
-user_is_sane(const char *user)
-{
-	const char *p;
-
-	if (*user == '\0' || *user == '.' || strlen(user) > LOGIN_NAME_MAX)
-		return false;
-	for (p = user; *p != '\0'; p++)
-		if (*p == '/' || (unsigned char)*p <= ' ' || *p == 0x7f)
-			return false;
-	return true;
+		options_refuse(start, EX_CONFIG, "--preauth would let anyone"
+		    " in as root");
 }
 
 /* An empty variable is as good as none. */
@@ -403,53 +189,6 @@ find_caller(void)
 	return c;
 }
 
-/* --inbox: "%u" is the user, "%%" a percent sign, "~" in front the home. */
-static void
-expand(const char *template, const struct caller *caller, struct buf *out)
-{
-	const char *p = template;
-
-	if (*p == '~') {
-		buf_add(out, str_c(caller->home));
-		p++;
-	}
-	for (; *p != '\0'; p++) {
-		if (p[0] == '%' && p[1] == 'u')
-			buf_add(out, str_c(caller->user));
-		else
-			buf_addc(out, *p);
-		if (p[0] == '%' && (p[1] == 'u' || p[1] == '%'))
-			p++;
-	}
-	buf_addc(out, '\0');
-}
-
-/* The mailboxes of the caller. 0, or -1 with why. */
-static int
-open_folders(struct session *s, const struct caller *caller,
-    struct why *why)
-{
-	const char *mail = from_env("MAIL");
-	struct buf inbox = BUF_MAX(PATH_MAX);
-	enum err e;
-
-	if (s->options->inbox != NULL || mail == NULL)
-		expand(s->options->inbox != NULL ? s->options->inbox :
-		    "/var/spool/mail/%u", caller, &inbox);
-	else
-		buf_add(&inbox, (struct str){ mail, strlen(mail) + 1 });
-	if (inbox.over)
-		e = why_set(why, E_NAME, "the path of INBOX is too long");
-	else
-		e = folder_init(&s->folders, caller->home,
-		    s->options->mail_dir, inbox.p, why);
-	if (e == E_OK)
-		snprintf(s->own_dir, sizeof(s->own_dir), "%s/.imapd",
-		    s->folders.home);
-	buf_free(&inbox);
-	return e == E_OK ? 0 : -1;
-}
-
 /* RFC 3501 7.1.5: a BYE greeting says that "the server is not willing to
  * accept a connection from this client". */
 static int
@@ -471,24 +210,100 @@ serve_caller(struct session *s)
 	struct caller caller = find_caller();
 	struct why why = { .text = "" };
 	char user[257];
-	int status;
 
 	if (caller.user == NULL || caller.home == NULL)
 		return turn_away(s, "can not tell who you are");
-	if (!user_is_sane(caller.user))
+	if (!login_name_ok(str_c(caller.user)))
 		return turn_away(s, "USER is not a user name");
-	if (open_folders(s, &caller, &why) != 0) {
-		folder_free(&s->folders);
+	if (session_open(s, caller.user, caller.home, from_env("MAIL"),
+	    &why) != E_OK)
 		return turn_away(s, why.text);
-	}
-	s->user = caller.user;
-	session_writer(s);
-	s->state = STATE_AUTH;
 	log_info("Preauthenticated user=%s host=%s",
 	    log_clean(str_c(s->user), user, sizeof(user)), s->peer);
-	status = session_run(s);
-	folder_free(&s->folders);
-	return status;
+	return session_run(s);
+}
+
+/* What a login needs to be looked at. */
+struct door {
+	const struct start *start;
+	const struct peer *peer;
+	struct identity *who;
+};
+
+static enum login_answer
+check(void *arg, const struct login *l)
+{
+	struct door *door = arg;
+
+	return auth_check(&door->start->auth, l, door->peer->address,
+	    &stop_signal, door->who);
+}
+
+/*
+ * What inetd's own environment says is not about this session, and some of
+ * it changes what libraries do (GCONV_PATH). The time zone stays; modules of
+ * PAM look for their helpers.
+ */
+static void
+clean_environment(void)
+{
+	const char *zone = from_env("TZ");
+	char keep[64] = "";
+
+	if (zone != NULL)
+		snprintf(keep, sizeof(keep), "%s", zone);
+	if (clearenv() != 0 || (zone != NULL && setenv("TZ", keep, 1) != 0) ||
+	    setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) != 0)
+		log_fatal("can not clear the environment");
+}
+
+/* Is a password safe from listeners? There is no TLS yet. */
+static bool
+may_send_passwords(const struct start *start, const struct peer *peer)
+{
+	if (start->plaintext != PLAINTEXT_AUTO)
+		return start->plaintext == PLAINTEXT_YES;
+	return !peer->internet || peer->here;
+}
+
+static int
+serve_stranger(struct session *s, const struct start *start,
+    const struct peer *peer)
+{
+	struct door door = { start, peer, &s->who };
+
+	clean_environment();
+	s->ask.check = check;
+	s->ask.arg = &door;
+	s->plaintext = may_send_passwords(start, peer);
+	return session_run(s);
+}
+
+/* A password file can list the caller, so that ordinary users can be served
+ * by an xinetd of their own. */
+static bool
+has_file(const struct auth *auth)
+{
+	size_t i;
+
+	for (i = 0; i < auth->n; i++)
+		if (auth->methods[i].kind == AUTH_FILE)
+			return true;
+	return false;
+}
+
+/* The table of DESIGN 4. Root has nobody's mail to show before a login. */
+static int
+serve(struct session *s, const struct start *start, const struct peer *peer)
+{
+	bool root = geteuid() == 0;
+
+	if (!root && (!peer->internet || start->preauth))
+		return serve_caller(s);
+	if (root || has_file(&start->auth))
+		return serve_stranger(s, start, peer);
+	return turn_away(s, "this server was not started as root and can not"
+	    " log anyone in");
 }
 
 /* Our name without asking a resolver; only what can be one goes out. */
@@ -511,36 +326,25 @@ find_host(char *host, size_t room)
 int
 main(int argc, char **argv)
 {
-	struct start start = {
-		.options.idle_timeout = IDLE_TIMEOUT,
-		.options.expunge_on = ON_EXPUNGE | ON_CLOSE | ON_LOGOUT,
-		.log = LOG_TO_SYSLOG,
-	};
 	struct session s = { .state = STATE_NOT_AUTH };
-	char host[256], peer[INET6_ADDRSTRLEN + 2];
-	bool inet;
+	struct start start;
+	struct peer peer;
+	char host[256];
 	int status;
 
 	set_process();
-	log_open(start.log);
-	read_options(&start, argc, argv);
+	options_read(&start, argc, argv);
 	check_start(&start);
 	find_host(host, sizeof(host));
-	inet = internet(0, peer, sizeof(peer));
+	peer_find(&peer, 0);
 	io_init(&s.io, 0, 1, &stop_signal);
 	s.reply.io = &s.io;
 	s.pool = pool_new();
 	s.options = &start.options;
 	s.host = host;
-	s.peer = peer;
-	/* Root has nobody's mail to show before a login. */
-	if (geteuid() == 0)
-		status = session_run(&s);
-	else if (inet && !start.preauth)
-		status = turn_away(&s, "this server was not started as root"
-		    " and can not log anyone in");
-	else
-		status = serve_caller(&s);
+	s.peer = peer.host;
+	status = serve(&s, &start, &peer);
+	folder_free(&s.folders);
 	pool_free(s.pool);
 	return status;
 }

@@ -279,6 +279,32 @@ parse_end(struct parser *p)
 	return 0;
 }
 
+/* The line is no command: nothing in it announces a literal. */
+int
+parse_sasl(struct parser *p, struct str challenge, struct str *out)
+{
+	struct reply reply = { p->io };
+	struct token t = { 0 };
+	int c;
+
+	reply_raw(&reply, STR("+ "));
+	reply_raw(&reply, challenge);
+	reply_raw(&reply, STR("\r\n"));
+	p->at_end = false;
+	p->line_left = LINE_MAX_BYTES;
+	while ((c = parse_peek(p)) != '\n' && c >= 0) {
+		io_take(p->io);
+		p->line_left--;
+		if (t.n <= SASL_LINE_BYTES)
+			token_add(p, &t, c);
+	}
+	if (parse_end(p) != 0)
+		return -1;
+	*out = (struct str){ t.n == 0 ? "" : t.p, t.n };
+	return t.n <= SASL_LINE_BYTES ? 0 :
+	    parse_limit(p, "Response is too long");
+}
+
 int
 parse_atom(struct parser *p, struct str *out)
 {

@@ -83,6 +83,13 @@ int	parse_mailbox(struct parser *p, struct str *out);
 /* list-mailbox: an atom that may hold "%" "*" "]", or a string. */
 int	parse_list_mailbox(struct parser *p, struct str *out);
 
+/*
+ * The next line of a SASL exchange (RFC 3501 6.2.2), for which `challenge`,
+ * in base64 as it is, is sent now; the line before it has been taken to its
+ * end. What comes back is not looked at, but has at most SASL_LINE_BYTES.
+ */
+int	parse_sasl(struct parser *p, struct str challenge, struct str *out);
+
 /* Quoted date-time of APPEND. */
 int	parse_date_time(struct parser *p, struct date *out);
 

@@ -46,10 +46,11 @@ static const struct command commands[] = {
 	{ "MOVE", cmd_move, STATE_SELECTED, CMD_UID },
 	{ "EXPUNGE", cmd_expunge, STATE_SELECTED, CMD_UID },
 
-	{ "STARTTLS", NULL, STATE_NOT_AUTH, CMD_LATER },
-	{ "AUTHENTICATE", NULL, STATE_NOT_AUTH, CMD_LATER },
-	{ "LOGIN", NULL, STATE_NOT_AUTH, CMD_LATER },
 	{ "APPEND", cmd_append, STATES_AUTH, 0 },
+	{ "LOGIN", cmd_login, STATE_NOT_AUTH, 0 },
+	{ "AUTHENTICATE", cmd_authenticate, STATE_NOT_AUTH, 0 },
+
+	{ "STARTTLS", NULL, STATE_NOT_AUTH, CMD_LATER },
 	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
 	{ "IDLE", NULL, STATES_AUTH, CMD_LATER },
 	{ "SORT", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
@@ -101,8 +102,8 @@ static void
 greet(struct session *s)
 {
 	reply_raw(&s->reply, s->state == STATE_NOT_AUTH ?
-	    STR("* OK [CAPABILITY ") : STR("* PREAUTH [CAPABILITY "));
-	cmd_any_capabilities(s);
+	    STR("* OK [") : STR("* PREAUTH ["));
+	reply_raw(&s->reply, str_c(cmd_any_capabilities(s)));
 	reply_raw(&s->reply, STR("] "));
 	reply_text(&s->reply, s->host);
 	reply_raw(&s->reply, STR(" IMAP4rev1 " IMAPD_NAME " " IMAPD_VERSION
@@ -216,6 +217,20 @@ count_bad(struct session *s)
 	return END_REFUSED;
 }
 
+/* What the tagged line means for the session. */
+static enum end
+conclude(struct session *s, enum result r)
+{
+	if (s->goodbye != NULL) {
+		say_bye(s, NULL, s->goodbye);
+		return END_REFUSED;
+	}
+	if (r == RES_BAD)
+		return count_bad(s);
+	s->bad = 0;
+	return r == RES_BYE ? END_LOGOUT : GO_ON;
+}
+
 /* One command, from its first byte to its tagged line. */
 static enum end
 serve(struct session *s)
@@ -243,10 +258,19 @@ serve(struct session *s)
 		log_bug("a lock is held between commands");
 	command_tagged(&s->reply, q.tag, q.row == NULL ? NULL : q.row->name,
 	    q.uid, r, &q.o, &q.p);
-	if (r == RES_BAD)
-		return count_bad(s);
-	s->bad = 0;
-	return r == RES_BYE ? END_LOGOUT : GO_ON;
+	return conclude(s, r);
+}
+
+/* Before somebody is logged in any command may hold a password, misspelt or
+ * cut off as it may be. */
+static enum end
+serve_wiping(struct session *s)
+{
+	enum end end = serve(s);
+
+	pool_wipe(s->pool);
+	io_wipe(&s->io);
+	return end;
 }
 
 /* Says goodbye to a client that did not, where it can still be said. */
@@ -285,17 +309,6 @@ last_words(void *arg, const char *text)
 	io_flush(&s->io);
 }
 
-void
-session_writer(struct session *s)
-{
-	s->writer = (struct mbox_writer){
-		.folders = &s->folders, .dir = s->own_dir,
-		.user = s->user, .host = s->host,
-		.dotlock = s->options->dotlock,
-		.sync = !s->options->no_sync,
-	};
-}
-
 int
 session_run(struct session *s)
 {
@@ -304,10 +317,10 @@ session_run(struct session *s)
 	log_on_fatal(last_words, s);
 	/* Before login one deadline stands for all; no byte moves it. */
 	if (s->state == STATE_NOT_AUTH)
-		io_deadline(&s->io, LOGIN_TIMEOUT);
+		io_deadline(&s->io, s->options->login_timeout);
 	greet(s);
 	do
-		end = serve(s);
+		end = s->state == STATE_NOT_AUTH ? serve_wiping(s) : serve(s);
 	while (end == GO_ON);
 	farewell(s, end);
 	io_flush(&s->io);

@@ -5,6 +5,7 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include "ask.h"
 #include "command.h"
 #include "folder.h"
 #include "mbox_write.h"
@@ -26,6 +27,7 @@ struct options {
 	const char *inbox;	/* template: %u user, ~ home; NULL default */
 	const char *mail_dir;
 	int idle_timeout;	/* seconds, 0: never */
+	int login_timeout;	/* seconds until somebody is logged in */
 	enum lock_dotlock dotlock;
 	bool no_sync;		/* --fsync=never */
 	unsigned expunge_on;	/* bits of ON_ */
@@ -37,6 +39,9 @@ struct session {
 	struct pool *pool;	/* one command's memory */
 	enum state state;
 	const struct options *options;
+	struct ask ask;		/* who knows about passwords */
+	bool plaintext;		/* passwords may be sent on this connection */
+	struct identity who;	/* filled by a login */
 	const char *user;	/* NULL before login */
 	const char *host;	/* our name, for greeting and goodbye */
 	const char *peer;	/* the client in log lines: [192.0.2.7] */
@@ -51,16 +56,27 @@ struct session {
 	 * appends a thousand messages has it read once. Or NULL. */
 	struct mbox *other;
 	unsigned bad;		/* bad commands in a row */
+	/* BYE in these words follows the tagged line. */
+	const char *goodbye;
 };
 
 /* Greets, serves until LOGOUT or the end of input, and returns the exit
  * status: 0 after LOGOUT, else 1. */
 int	session_run(struct session *s);
-/* Once it is known whose session it is: how its mailboxes are written. */
-void	session_writer(struct session *s);
+/*
+ * From now on it is the session of `user`: finds the mailboxes and how they
+ * are written, and enters the authenticated state. INBOX is what --inbox
+ * says, else `mail`, else (NULL) the user's file in the spool. The strings
+ * must live as long as the session.
+ */
+enum err	session_open(struct session *s, const char *user,
+		    const char *home, const char *mail, struct why *why);
+/* After a login: becomes s->who, for good, and opens that session. On RES_NO
+ * the session ends with the answer: there is no way back. */
+enum result	session_become(struct session *s, struct outcome *o);
 
-/* Writes "IMAP4rev1 ..." for this state, without "CAPABILITY " before. */
-void	cmd_any_capabilities(struct session *s);
+/* "CAPABILITY IMAP4rev1 ..." for this state, in the command's pool. */
+const char	*cmd_any_capabilities(struct session *s);
 /* Leaves the selected mailbox, if any, and closes s->other. */
 void	cmd_folder_leave(struct session *s);
 /*
@@ -104,6 +120,9 @@ COMMAND(cmd_noop);
 COMMAND(cmd_logout);
 COMMAND(cmd_id);
 COMMAND(cmd_namespace);
+/* cmd_login.c */
+COMMAND(cmd_login);
+COMMAND(cmd_authenticate);
 /* cmd_folder.c */
 COMMAND(cmd_select);
 COMMAND(cmd_examine);

@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t
-now(void)
+int64_t
+io_now(void)
 {
 	struct timespec t;
 
@@ -68,12 +68,12 @@ io_init(struct io *io, int rfd, int wfd, const volatile sig_atomic_t *stop)
 void
 io_deadline(struct io *io, int seconds)
 {
-	io->deadline = seconds == 0 ? 0 : now() + (int64_t)seconds * 1000;
+	io->deadline = seconds == 0 ? 0 : io_now() + (int64_t)seconds * 1000;
 }
 
 /*
- * Waits until fd is ready or the deadline (0: none) passes: 0 or an IO_
- * code. Signals are let in only inside ppoll(2), so that none slips in
+ * Waits until fd (-1: none) is ready or the deadline (0: none) passes: 0 or
+ * an IO_ code. Signals are let in only inside ppoll(2), so that none slips in
  * between the look at the flag and the wait.
  */
 static int
@@ -89,7 +89,7 @@ await(struct io *io, int fd, short events, int64_t deadline)
 	sigprocmask(SIG_BLOCK, &all, &old);
 	do {
 		r = 0;
-		ms = deadline == 0 ? 0 : deadline - now();
+		ms = deadline == 0 ? 0 : deadline - io_now();
 		if (io->stop != NULL && *io->stop)
 			code = IO_SIGNAL;
 		else if (ms < 0)
@@ -97,7 +97,7 @@ await(struct io *io, int fd, short events, int64_t deadline)
 		else {
 			left.tv_sec = ms / 1000;
 			left.tv_nsec = ms % 1000 * 1000000;
-			r = ppoll(&pfd, 1, deadline == 0 ? NULL : &left,
+			r = ppoll(&pfd, fd >= 0, deadline == 0 ? NULL : &left,
 			    &old);
 			if (r < 0 && errno != EINTR)
 				code = IO_FAIL;
@@ -105,6 +105,23 @@ await(struct io *io, int fd, short events, int64_t deadline)
 	} while (r <= 0 && code == 0);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return code;
+}
+
+/* No descriptor is looked at: not even a client who is gone is told sooner. */
+void
+io_pause(struct io *io, int64_t until)
+{
+	io_flush(io);
+	if (io->deadline != 0 && io->deadline < until)
+		until = io->deadline;
+	await(io, -1, 0, until);
+}
+
+void
+io_wipe(struct io *io)
+{
+	explicit_bzero(io->in, io->in_at);
+	explicit_bzero(io->in + io->in_n, sizeof(io->in) - io->in_n);
 }
 
 /* When the wait for input that begins now must end. */
@@ -115,7 +132,7 @@ input_deadline(const struct io *io)
 
 	if (io->patience == 0)
 		return io->deadline;
-	end = now() + (int64_t)io->patience * 1000;
+	end = io_now() + (int64_t)io->patience * 1000;
 	return io->deadline != 0 && io->deadline < end ? io->deadline : end;
 }
 
@@ -218,7 +235,7 @@ put(struct io *io, const char *p, size_t n)
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			r = await(io, io->wfd, POLLOUT,
-			    now() + COMMAND_TIMEOUT * 1000);
+			    io_now() + COMMAND_TIMEOUT * 1000);
 		else if (errno != EINTR)
 			r = IO_FAIL;
 		if (r != 0 || (io->stop != NULL && *io->stop))

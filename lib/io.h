@@ -46,6 +46,15 @@ void	io_init(struct io *io, int rfd, int wfd,
  * sending may take its time. */
 void	io_deadline(struct io *io, int seconds);
 
+/* The clock of deadlines, in milliseconds. */
+int64_t	io_now(void);
+/* Waits until io_now() is `until`, or until a signal or the deadline ends all
+ * waiting. What was written is sent before; nothing is read. */
+void	io_pause(struct io *io, int64_t until);
+/* Overwrites all input but what is still to be taken: there was a password
+ * in it. */
+void	io_wipe(struct io *io);
+
 /* Refills the input; 0 when there is at least one byte, else an IO_ code. */
 int	io_fill(struct io *io);
 

@@ -99,6 +99,15 @@ pool_reset(struct pool *pool)
 }
 
 void
+pool_wipe(struct pool *pool)
+{
+	struct chunk *c;
+
+	for (c = pool->first; c != NULL; c = c->next)
+		explicit_bzero(c->bytes, c->used);
+}
+
+void
 pool_free(struct pool *pool)
 {
 	if (pool == NULL)

@@ -22,6 +22,8 @@ void		*pool_alloc(struct pool *pool, size_t n);
 void		*pool_array(struct pool *pool, size_t n, size_t size);
 /* A copy of s (with a NUL behind it, for system calls). */
 struct str	 pool_copy(struct pool *pool, struct str s);
+/* Overwrites all that was taken: there was a password in it. */
+void		 pool_wipe(struct pool *pool);
 /* Bytes taken since the last reset, for caps. */
 size_t		 pool_used(const struct pool *pool);
 

@@ -72,6 +72,18 @@ enum {
 	IDLE_TIMEOUT = 1800,
 	COMMAND_TIMEOUT = 300,
 	LOGIN_TIMEOUT = 180,
+	/* Refused logins; then the connection ends. UW and Dovecot: 3. */
+	LOGIN_TRIES = 3,
+	/* Milliseconds: a refusal leaves at a whole multiple of this after
+	 * the command, as UW slept for 3 seconds. */
+	REFUSAL_MS = 3000,
+	/* Seconds for one worker that looks at a password: PAM modules may
+	 * have to ask other hosts. */
+	AUTH_TIMEOUT = 60,
+	/* Uids below it are the system's own: daemons, not people. */
+	AUTH_UID_MIN = 100,
+	/* One line of a SASL exchange: base64 of three strings. */
+	SASL_LINE_BYTES = 8192,
 	/* Seconds that a command waits for a mailbox lock. */
 	LOCK_TIMEOUT = 30,
 };

@@ -24,13 +24,14 @@ DOORS = [
      'LOCK_SH LOCK_EX LOCK_UN F_SETLEASE'),
     # imapd.c asks whether descriptors 0 to 2 are open.
     ('fcntl', 'lock.c imapd.c', 'fcntl', ''),
-    ('waiting for the client', 'lib/io.c', 'poll ppoll select pselect', ''),
+    # auth_worker.c waits for the process that looks at a password.
+    ('waiting', 'lib/io.c auth_worker.c', 'poll ppoll select pselect', ''),
     ('the client\'s bytes', 'lib/io.c',
      'send sendto sendmsg recv recvfrom recvmsg readv writev', ''),
-    # folder.c looks at the first bytes of a file.
-    ('read', 'lib/io.c folder.c', 'read', ''),
+    # folder.c looks at the first bytes of a file; auth_worker.c: its pipe.
+    ('read', 'lib/io.c folder.c auth_worker.c', 'read', ''),
     # fs.c fills our own unlinked files, dotlock.c says whose a lock is.
-    ('write', 'lib/io.c lib/fs.c dotlock.c', 'write', ''),
+    ('write', 'lib/io.c lib/fs.c dotlock.c auth_worker.c', 'write', ''),
     ('reading at a place', 'lib/fs.c mbox_scan.c', 'pread preadv', ''),
     ('writing at a place', 'lib/fs.c',
      'pwrite pwritev copy_file_range sendfile splice', ''),
@@ -42,10 +43,10 @@ DOORS = [
     ('streams', NOWHERE,
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
     # fs.c makes our own files, mbox_append.c opens the spool directory,
-    # imapd.c /dev/null.
+    # imapd.c and auth_worker.c /dev/null, auth_file.c a password file.
     ('opening files',
      'mbox.c mbox_write.c mbox_append.c dotlock.c folder.c folder_change.c '
-     'folder_list.c lib/fs.c lib/io.c imapd.c',
+     'folder_list.c lib/fs.c lib/io.c imapd.c auth_worker.c auth_file.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
@@ -63,10 +64,14 @@ DOORS = [
      '<sys/mman.h>'),
     ('other programs', NOWHERE,
      'system execl execle execlp execv execve execvp execvpe fexecve '
-     'posix_spawn posix_spawnp fork vfork clone dlopen dlsym', ''),
-    ('changing identity', NOWHERE,
+     'posix_spawn posix_spawnp vfork clone dlopen dlsym', ''),
+    ('other processes', 'auth_worker.c', 'fork wait waitpid wait4', ''),
+    ('changing identity', 'priv.c',
      'setuid setgid seteuid setegid setreuid setregid setresuid setresgid '
-     'setgroups initgroups setfsuid setfsgid chroot prctl', ''),
+     'setgroups initgroups setfsuid setfsgid chroot', ''),
+    # auth_worker.c: no core with hashes in it, and no life without parent.
+    ('what a process may do', 'priv.c auth_worker.c',
+     'prctl syscall setsid capset', '<sys/prctl.h>'),
     ('strings without a length', NOWHERE,
      'strcpy strcat strncpy strncat stpcpy stpncpy sprintf vsprintf strtok '
      'strtok_r gets', ''),
@@ -79,11 +84,12 @@ DOORS = [
      'isalpha isalnum isdigit isspace isupper islower isprint ispunct '
      'iscntrl isxdigit tolower toupper setlocale strcasecmp strncasecmp '
      'strcoll', '<ctype.h> <locale.h>'),
-    # fs.c's copy may fail without ending the process.
-    ('memory that may be refused', 'lib/mem.c lib/fs.c',
+    # fs.c's copy may fail without ending the process; auth.c's answers to
+    # PAM are freed by PAM.
+    ('memory that may be refused', 'lib/mem.c lib/fs.c auth.c',
      'malloc calloc realloc reallocarray strdup strndup asprintf vasprintf '
      'posix_memalign aligned_alloc', ''),
-    ('the standard streams', 'imapd.c lib/log.c',
+    ('the standard streams', 'options.c lib/log.c',
      'printf vprintf fprintf vfprintf puts fputs putchar fputc putc perror',
      'stdout stderr stdin'),
     ('the system log', 'lib/log.c', 'syslog vsyslog openlog closelog',
@@ -91,17 +97,23 @@ DOORS = [
     # fs.c asks for $TMPDIR.
     ('the environment', 'imapd.c lib/fs.c',
      'getenv secure_getenv setenv putenv unsetenv', 'environ'),
-    # dotlock.c asks whether the maker of a lock lives, by signal 0.
-    ('the end of the process', 'imapd.c lib/log.c dotlock.c',
+    # dotlock.c asks whether the maker of a lock lives, by signal 0;
+    # auth_worker.c is that process, and ends it.
+    ('the end of the process', 'options.c imapd.c lib/log.c dotlock.c auth_worker.c',
      'exit _exit _Exit quick_exit abort atexit raise kill', ''),
-    # io.c lets signals in while it waits and at no other moment.
-    ('signals', 'imapd.c lib/io.c',
+    # io.c and auth_worker.c let signals in while they wait and at no other
+    # moment.
+    ('signals', 'imapd.c lib/io.c auth_worker.c',
      'signal sigaction sigprocmask sigsuspend alarm setitimer', ''),
     ('jumps', NOWHERE, 'setjmp longjmp sigsetjmp siglongjmp', ''),
-    ('users', 'imapd.c', 'getpwuid getpwnam getpwuid_r getpwnam_r getgrnam '
-     'getlogin getspnam', '<pwd.h> <grp.h> <shadow.h>'),
+    ('users', 'imapd.c auth_user.c',
+     'getpwuid getpwnam getpwuid_r getpwnam_r getlogin getpwent',
+     '<pwd.h>'),
+    ('groups and hashes', 'auth_user.c',
+     'getgrnam getgrgid getgrent getgrouplist getspnam getspent',
+     '<shadow.h>'),
     # dotlock.c has a host's name in its locks.
-    ('hosts and sockets', 'imapd.c dotlock.c',
+    ('hosts and sockets', 'imapd.c dotlock.c lib/peer.c',
      'gethostname getaddrinfo gethostbyname gethostbyaddr getnameinfo '
      'getsockname getpeername getsockopt setsockopt socket connect bind '
      'listen accept socketpair', '<netdb.h>'),
@@ -111,7 +123,7 @@ DOORS = [
     ('sleeping', 'lock.c', 'sleep usleep nanosleep clock_nanosleep', ''),
     ('weak chance', NOWHERE, 'rand random srand srandom drand48 rand_r', ''),
     ('strong chance', 'lock.c journal.c mbox.c', 'getrandom getentropy', ''),
-    ('passwords', NOWHERE, 'crypt crypt_r pam_start pam_authenticate',
+    ('passwords', 'auth.c', 'crypt crypt_r pam_start pam_authenticate',
      '<crypt.h> <security/pam_appl.h>'),
     ('TLS', NOWHERE, 'SSL_new SSL_read SSL_write',
      '<openssl/ssl.h> <openssl/evp.h>'),

@@ -115,16 +115,13 @@ inproc_run(struct inproc *ip, struct str input)
 	io_init(&s->io, ip->in, ip->out, NULL);
 	s->reply = (struct reply){ .io = &s->io };
 	s->pool = pool_new();
-	s->state = STATE_AUTH;
 	s->options = &options;
-	s->user = "fuzz";
 	s->host = "host.example";
 	s->peer = "UNKNOWN";
 	s->mbox = s->other = NULL;
 	s->bad = 0;
-	snprintf(s->own_dir, sizeof(s->own_dir), "%s/.imapd", ip->home);
-	session_writer(s);
-	if (folder_init(&s->folders, ip->home, NULL, ip->inbox, &why) != E_OK)
+	s->goodbye = NULL;
+	if (session_open(s, "fuzz", ip->home, ip->inbox, &why) != E_OK)
 		inproc_die(why.text);
 	status = session_run(s);
 	folder_free(&s->folders);

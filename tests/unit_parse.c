@@ -684,10 +684,60 @@ flag_lists(void)
 	CHECK("and which is quoted", parse_date_time(&p, &date) != 0);
 }
 
+/* Two lines of an exchange, each asked for when it is its turn. */
+static void
+sasl_exchange(void)
+{
+	struct str first, second;
+
+	CLIENT("a\r\nAGE{5+}\r\nAA==\nnext NOOP\r\n");
+	CHECK("a line of an exchange is what stands before its end",
+	    parse_atom(&p, &first) == 0 && parse_end(&p) == 0 &&
+	    parse_sasl(&p, STR("VQ=="), &first) == 0 &&
+	    str_eq(first, STR("AGE{5+}")) && str_eq(sent(),
+	    STR("+ VQ==\r\n")));
+	CHECK("the next one has a challenge of its own, and LF will do",
+	    parse_sasl(&p, STR(""), &second) == 0 &&
+	    str_eq(second, STR("AA==")) &&
+	    str_eq(sent(), STR("+ VQ==\r\n+ \r\n")));
+	CHECK("then a command begins; nothing was a literal",
+	    next_command());
+	CLIENT("\r\nnext NOOP\r\n");
+	CHECK("an empty line is one", parse_sasl(&p, STR(""), &first) == 0 &&
+	    first.p != NULL && first.n == 0 && next_command());
+}
+
+static void
+sasl_refused(void)
+{
+	struct str s;
+
+	client(padded(STR(""), 'A', SASL_LINE_BYTES, STR("\r\n")));
+	CHECK("a line may be this long", parse_sasl(&p, STR(""), &s) == 0 &&
+	    s.n == SASL_LINE_BYTES);
+	client(padded(STR(""), 'A', SASL_LINE_BYTES + 1,
+	    STR("\r\nnext NOOP\r\n")));
+	CHECK("but no longer", parse_sasl(&p, STR(""), &s) == -1 &&
+	    code("LIMIT") && next_command());
+	client(padded(STR(""), 'A', LINE_MAX_BYTES + 1,
+	    STR("\r\nnext NOOP\r\n")));
+	CHECK("one without end is swallowed all the same",
+	    parse_sasl(&p, STR(""), &s) == -1 && code("LIMIT") &&
+	    next_command());
+	client(padded(STR("AA"), '\0', 1, STR("AA\r\nnext NOOP\r\n")));
+	CHECK("NUL is no part of it", parse_sasl(&p, STR(""), &s) == -1 &&
+	    p.fault == PARSE_SYNTAX && next_command());
+	CLIENT("AAAA");
+	CHECK("half a line is none", parse_sasl(&p, STR(""), &s) == -1 &&
+	    p.fault == PARSE_ENDED);
+}
+
 int
 main(void)
 {
 	tags();
+	sasl_exchange();
+	sasl_refused();
 	atoms_and_strings();
 	broken_strings();
 	forbidden_bytes();

@@ -1,8 +1,9 @@
 /*
  * unit_session.c - what of a session hangs on the clock: when a silent
- * client is logged out, and that UIDVALIDITY rises from session to session
- * where UIDs did not last. Time is made here: ppoll moves a clock forward
- * and lets the client speak when it is due, so that nothing waits.
+ * client is logged out, how long a refused login is held back, and that
+ * UIDVALIDITY rises from session to session where UIDs did not last. Time is
+ * made here: ppoll moves a clock forward and lets the client speak when it is
+ * due, so that nothing waits.
  */
 #include <sys/mman.h>
 
@@ -30,6 +31,9 @@ static struct {
 	int64_t ms;		/* the clock, since 1970 */
 	const struct line *next;	/* ends in a NULL text: says no more */
 	int say;		/* descriptor */
+	int took;		/* milliseconds to look at a password */
+	enum login_answer answer;
+	unsigned asked;
 } world;
 
 int
@@ -62,11 +66,11 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 	struct str text;
 
 	(void)mask;
-	if (world.next->text == NULL)
+	if (world.next->text == NULL || n == 0)
 		due = room;
 	else
 		due = world.next->after * INT64_C(1000);
-	if (n != 1 || room == INT64_MAX)
+	if (n > 1 || room == INT64_MAX)
 		abort();
 	if (due >= room) {
 		world.ms += room + 1;
@@ -84,13 +88,25 @@ static char home[] = "/tmp/unit_session.XXXXXX";
 static char inbox[64];
 static char other_name[64];	/* of the INBOX file, for a while */
 
+static enum login_answer
+look(void *arg, const struct login *l)
+{
+	(void)arg;
+	(void)l;
+	world.ms += world.took;
+	world.asked++;
+	return world.answer;
+}
+
 /* One whole session; what was said, as a string. */
 static const char *
 session(const struct line *lines, bool login, int idle_timeout)
 {
 	static char said[65536];
-	const struct options options = { .idle_timeout = idle_timeout };
-	struct session s = { .state = login ? STATE_NOT_AUTH : STATE_AUTH };
+	const struct options options = { .idle_timeout = idle_timeout,
+	    .login_timeout = LOGIN_TIMEOUT };
+	struct session s = { .state = STATE_NOT_AUTH, .plaintext = true,
+	    .ask.check = look };
 	struct why why = { "" };
 	int fds[2], out = memfd_create("out", 0);
 	ssize_t n;
@@ -105,10 +121,8 @@ session(const struct line *lines, bool login, int idle_timeout)
 	s.options = &options;
 	s.host = "host.example";
 	s.peer = "UNKNOWN";
-	if (folder_init(&s.folders, home, NULL, inbox, &why) != E_OK)
+	if (!login && session_open(&s, "u", home, inbox, &why) != E_OK)
 		abort();
-	snprintf(s.own_dir, sizeof(s.own_dir), "%s/.imapd", home);
-	session_writer(&s);
 	session_run(&s);
 	folder_free(&s.folders);
 	pool_free(s.pool);
@@ -173,6 +187,68 @@ check_autologout(void)
 	    t >= LOGIN_TIMEOUT && t <= LOGIN_TIMEOUT + 1);
 	CHECK("and said as well",
 	    strstr(said, "\r\n* BYE Autologout") != NULL);
+}
+
+#define WRONG "a1 LOGIN riley wrong\r\n"
+
+/*
+ * Whatever looking took, a refusal leaves after 3, 6, 9 ... seconds; the
+ * made clock stands still but for that, so the milliseconds are exact.
+ */
+static void
+check_held_back(void)
+{
+	static const struct line once[] = { { 0, WRONG },
+	    { 0, "a2 LOGOUT\r\n" }, { 0, NULL } };
+	static const struct {
+		int took;
+		int held;
+	} table[] = {
+		{ 0, 3 }, { 1, 3 }, { 29, 3 }, { 2999, 3 }, { 3000, 6 },
+		{ 3001, 6 }, { 8999, 9 }, { 30000, 33 },
+	};
+	static const enum login_answer answers[] = { LOGIN_NO, LOGIN_EXPIRED,
+	    LOGIN_NOT_AS, LOGIN_UNAVAILABLE };
+	const char *said;
+	int64_t t;
+	size_t i;
+
+	world.answer = LOGIN_NO;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		world.took = table[i].took;
+		t = lasted(once, true, IDLE_TIMEOUT, &said);
+		CHECK("a refusal is held back for a whole multiple of 3 s",
+		    t == table[i].held && strstr(said, "\r\na1 NO [") != NULL);
+	}
+	world.took = 29;
+	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		world.answer = answers[i];
+		t = lasted(once, true, IDLE_TIMEOUT, &said);
+		CHECK("whatever its reason", t == 3);
+	}
+}
+
+static void
+check_tries(void)
+{
+	static const struct line thrice[] = {
+		{ 0, "a1 AUTHENTICATE GSSAPI\r\n" },
+		{ 0, "a2 AUTHENTICATE PLAIN\r\n" }, { 0, "*\r\n" },
+		{ 0, WRONG WRONG WRONG WRONG }, { 0, NULL } };
+	static const struct line late[] = { { 179, WRONG }, { 0, NULL } };
+	const char *said;
+	int64_t t;
+
+	world.answer = LOGIN_NO;
+	world.asked = 0;
+	t = lasted(thrice, true, IDLE_TIMEOUT, &said);
+	CHECK("after three tries the connection ends, unknown mechanisms and"
+	    " cancelled exchanges not counted", world.asked == 3 &&
+	    t == 9 && strstr(said, "\r\n* BYE Too many login failures\r\n"));
+	t = lasted(late, true, IDLE_TIMEOUT, &said);
+	CHECK("the deadline before login is not moved by a refusal",
+	    t <= LOGIN_TIMEOUT + 1 && strstr(said, "a1 NO") != NULL &&
+	    strstr(said, "* BYE Autologout") != NULL);
 }
 
 static void
@@ -288,6 +364,8 @@ main(void)
 		return 1;
 	snprintf(inbox, sizeof(inbox), "%s/inbox", home);
 	check_autologout();
+	check_held_back();
+	check_tries();
 	snprintf(other_name, sizeof(other_name), "%s/other", home);
 	check_not_lasting();
 	check_lasting();

@@ -1,0 +1,18 @@
+/*
+ * priv.h - the one place where the process changes who it is. May include
+ * floor 0 only.
+ */
+#ifndef PRIV_H
+#define PRIV_H
+
+#include "lib/login.h"
+
+/*
+ * Becomes `who` for good: groups, gid, uid, in that order, and proves that no
+ * way leads back. Where we are not root nothing is changed: who must be what
+ * we are. Any failure ends the process (log_fatal): it never goes on half
+ * privileged.
+ */
+void	priv_become(const struct identity *who);
+
+#endif

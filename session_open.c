@@ -1,0 +1,94 @@
+/*
+ * session_open.c - whose session it is: the way from a name and a home to
+ * mailboxes, and after a login from root to that user. Reads nothing from
+ * the client.
+ */
+#include "session.h"
+
+#include <stdio.h>
+
+#include "priv.h"
+#include "lib/buf.h"
+#include "lib/log.h"
+
+/* --inbox: "%u" is the user, "%%" a percent sign, "~" in front the home. */
+static void
+expand(const char *template, const char *user, const char *home,
+    struct buf *out)
+{
+	const char *p = template;
+
+	if (*p == '~') {
+		buf_add(out, str_c(home));
+		p++;
+	}
+	for (; *p != '\0'; p++) {
+		if (p[0] == '%' && p[1] == 'u')
+			buf_add(out, str_c(user));
+		else
+			buf_addc(out, *p);
+		if (p[0] == '%' && (p[1] == 'u' || p[1] == '%'))
+			p++;
+	}
+}
+
+static void
+set_writer(struct session *s)
+{
+	snprintf(s->own_dir, sizeof(s->own_dir), "%s/.imapd",
+	    s->folders.home);
+	s->writer = (struct mbox_writer){
+		.folders = &s->folders, .dir = s->own_dir,
+		.user = s->user, .host = s->host,
+		.dotlock = s->options->dotlock,
+		.sync = !s->options->no_sync,
+	};
+}
+
+enum err
+session_open(struct session *s, const char *user, const char *home,
+    const char *mail, struct why *why)
+{
+	const char *template = s->options->inbox;
+	struct buf inbox = BUF_MAX(PATH_MAX);
+	enum err e;
+
+	if (template == NULL && mail != NULL)
+		buf_add(&inbox, str_c(mail));
+	else
+		expand(template != NULL ? template : "/var/spool/mail/%u",
+		    user, home, &inbox);
+	buf_addc(&inbox, '\0');
+	if (inbox.over)
+		e = why_set(why, E_NAME, "the path of INBOX is too long");
+	else
+		e = folder_init(&s->folders, home, s->options->mail_dir,
+		    inbox.p, why);
+	buf_free(&inbox);
+	if (e != E_OK) {
+		folder_free(&s->folders);
+		return e;
+	}
+	s->user = user;
+	set_writer(s);
+	s->state = STATE_AUTH;
+	return E_OK;
+}
+
+/* The deadline was for those who are not logged in. */
+enum result
+session_become(struct session *s, struct outcome *o)
+{
+	struct why why = { .text = "" };
+	char user[257];
+
+	priv_become(&s->who);
+	if (session_open(s, s->who.user, s->who.home, NULL, &why) == E_OK) {
+		io_deadline(&s->io, 0);
+		return RES_OK;
+	}
+	log_warn("no session for %s: %s", log_clean(str_c(s->who.user), user,
+	    sizeof(user)), why.text);
+	s->goodbye = "The mailboxes of this user can not be served";
+	return outcome_set(o, RES_NO, "CONTACTADMIN", "%s", why.text);
+}
