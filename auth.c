@@ -109,7 +109,7 @@ static const struct {
 	    "the process that looks has died or lies" },
 };
 
-/* --- What --auth says ------------------------------------------------- */
+/* --- What --auth says ---------------------------------------------- */
 
 #ifdef WITHOUT_PAM
 static const bool have_pam = false;
@@ -154,7 +154,7 @@ auth_default(struct auth *a)
 	add(a, have_pam ? AUTH_PAM : AUTH_SHADOW, NULL);
 }
 
-/* --- crypt(3) ---------------------------------------------------------- */
+/* --- crypt(3) ------------------------------------------------------ */
 
 /* Takes the same time wherever the difference lies. */
 static bool
@@ -218,7 +218,7 @@ spend_the_time(struct worker *w)
 		matches(w->try->login->password, w->dummy);
 }
 
-/* --- A password file ---------------------------------------------------- */
+/* --- A password file ----------------------------------------------- */
 
 /* As UW did it: if the name as given is unknown, in lower case. */
 static struct str
@@ -258,7 +258,7 @@ ask_file(struct worker *w, const char *path)
 	return reason == AUTH_RIGHT ? check_hash(w, e.hash) : reason;
 }
 
-/* --- The system's users ------------------------------------------------ */
+/* --- The system's users -------------------------------------------- */
 
 static enum auth_reason
 find_user(struct worker *w, struct str *hash, enum auth_reason *age)
@@ -291,7 +291,7 @@ ask_shadow(struct worker *w, const char *path)
 	return reason == AUTH_RIGHT ? age : reason;
 }
 
-/* --- PAM ---------------------------------------------------------------- */
+/* --- PAM ----------------------------------------------------------- */
 
 #ifdef WITHOUT_PAM
 
@@ -555,7 +555,7 @@ ask_pam(struct worker *w, const char *path)
 
 #endif
 
-/* --- The worker --------------------------------------------------------- */
+/* --- The worker ---------------------------------------------------- */
 
 static enum auth_reason (*const ask[])(struct worker *w, const char *path) = {
 	[AUTH_PAM] = ask_pam,
@@ -613,7 +613,7 @@ look(const void *arg, void *result)
 	memcpy(result, &w.result, sizeof(w.result));
 }
 
-/* --- The parent --------------------------------------------------------- */
+/* --- The parent ---------------------------------------------------- */
 
 /* A text with a NUL behind it, and nothing but NULs behind that. */
 static bool

@@ -56,8 +56,6 @@ read_all(int fd, struct buf *out)
 	if (reason != AUTH_RIGHT || st.st_size == 0)
 		return reason;
 	errno = EFBIG;
-	if (st.st_size > AUTH_FILE_BYTES)
-		return AUTH_FILE_CLOSED;
 	n = (size_t)st.st_size;
 	to = buf_grow(out, n);
 	if (to == NULL || fs_pread(fd, to, n, 0) != 0)

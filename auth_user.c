@@ -86,7 +86,7 @@ age_of(const struct spwd *sp)
 		return AUTH_EXPIRED;
 	if (sp->sp_lstchg == 0)
 		return AUTH_MUST_CHANGE;
-	if (sp->sp_lstchg > 0 && sp->sp_max >= 0 && today > sp->sp_lstchg &&
+	if (sp->sp_lstchg > 0 && sp->sp_max >= 0 &&
 	    today - sp->sp_lstchg > sp->sp_max)
 		return AUTH_PASSWORD_OLD;
 	return AUTH_RIGHT;
