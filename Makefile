@@ -62,7 +62,7 @@ $(O)/without: always
 		exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(WITHOUT)' | cmp -s - $@ || echo '$(WITHOUT)' >$@
-$(O)/auth.o: $(O)/without
+$(O)/auth.o $(O)/tests/unit_auth.o: $(O)/without
 
 # A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
 VALIDATE = $(patsubst %,$(O)/tests/%.o,validate validate_fetch \
@@ -84,6 +84,9 @@ FUZZ = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz_*.c)))
 .PHONY: tests
 tests: $(BIN) $(UNITS) $(FUZZ) $(O)/tests/validate $(O)/tests/trace
 
+# A mail server that is there already is not pushed out by another: then its
+# tests are left out.
+#
 # The sessions run on the plain program and, like all that is compiled into
 # a test, on the sanitised one; with SAN=1 everything runs sanitised.
 .PHONY: check
@@ -91,7 +94,11 @@ check:
 	@tests/packages python3=python3 perl=prove \
 		libpam0g-dev=/usr/include/security/pam_appl.h \
 		dovecot-imapd=/usr/lib/dovecot/imap uw-mailutils=mailutil \
-		mutt=mutt
+		xinetd=/usr/sbin/xinetd curl=curl mutt=mutt isync=mbsync \
+		fetchmail=fetchmail imapfilter=imapfilter \
+		offlineimap3=offlineimap procmail=procmail \
+		libsasl2-modules=$(wildcard /usr/lib/*/sasl2/libplain.so) \
+		maildrop=maildrop exim4-daemon-light=/usr/sbin/sendmail
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
 	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \
@@ -119,9 +126,9 @@ CONFIGURED = sed s,/usr/local/sbin,$(PREFIX)/sbin,
 
 .PHONY: install
 install: $(BIN)
-	@case '$(PREFIX)$(SYSCONFDIR)' in *[!A-Za-z0-9_./+-]*) \
-		echo "xinetd can not read a path with such characters:" \
-			'$(PREFIX)' >&2; exit 1;; esac
+	@case '$(PREFIX)$(SYSCONFDIR)' in [!/]*|*[!A-Za-z0-9_./+-]*) \
+		echo "PREFIX=$(PREFIX): xinetd takes absolute paths without" \
+			"spaces and signs only" >&2; exit 1;; esac
 	@set -e; umask 022; \
 	install -d "$(SBIN)" "$(MAN8)" "$(DOC)" "$(ETC)/xinetd.d" \
 		"$(ETC)/pam.d"; \
@@ -137,7 +144,8 @@ install: $(BIN)
 			echo "    $(CONFIGURED) $$f |" \
 				"diff -u '$(ETC)/$$f' -"; \
 		fi; \
-	done
+	done; \
+	echo "How to turn it on stands in $(ETC)/xinetd.d/imap."
 
 .PHONY: uninstall
 uninstall:
