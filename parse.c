@@ -279,27 +279,36 @@ parse_end(struct parser *p)
 	return 0;
 }
 
-/* The line is no command: nothing in it announces a literal. */
+/*
+ * The line is no command: whatever is in it, it ends at its LF, and nothing
+ * announces a literal.
+ */
 int
 parse_sasl(struct parser *p, struct str challenge, struct str *out)
 {
 	struct reply reply = { p->io };
 	struct token t = { 0 };
+	size_t n;
 	int c;
 
 	reply_raw(&reply, STR("+ "));
 	reply_raw(&reply, challenge);
 	reply_raw(&reply, STR("\r\n"));
 	p->at_end = false;
-	p->line_left = LINE_MAX_BYTES;
-	while ((c = parse_peek(p)) != '\n' && c >= 0) {
+	for (n = 0; !ends_line(p, c = io_peek(p->io)); n++) {
+		if (c < 0)
+			return ended(p);
+		if (n == LITERAL_DRAIN_BYTES)
+			return fault(p, PARSE_FATAL, "LIMIT",
+			    "Response is far too long");
 		io_take(p->io);
-		p->line_left--;
-		if (t.n <= SASL_LINE_BYTES)
+		if (t.n < SASL_LINE_BYTES + 2)
 			token_add(p, &t, c);
 	}
-	if (parse_end(p) != 0)
-		return -1;
+	take_line_end(p);
+	p->at_end = true;
+	if (t.n > 0 && t.p[t.n - 1] == '\r')
+		t.n--;
 	*out = (struct str){ t.n == 0 ? "" : t.p, t.n };
 	return t.n <= SASL_LINE_BYTES ? 0 :
 	    parse_limit(p, "Response is too long");

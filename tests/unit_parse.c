@@ -721,12 +721,16 @@ sasl_refused(void)
 	    code("LIMIT") && next_command());
 	client(padded(STR(""), 'A', LINE_MAX_BYTES + 1,
 	    STR("\r\nnext NOOP\r\n")));
-	CHECK("one without end is swallowed all the same",
+	CHECK("one that is far too long is swallowed all the same",
 	    parse_sasl(&p, STR(""), &s) == -1 && code("LIMIT") &&
 	    next_command());
-	client(padded(STR("AA"), '\0', 1, STR("AA\r\nnext NOOP\r\n")));
-	CHECK("NUL is no part of it", parse_sasl(&p, STR(""), &s) == -1 &&
-	    p.fault == PARSE_SYNTAX && next_command());
+	client(padded(STR(""), 'A', LITERAL_DRAIN_BYTES + 1, STR("\r\n")));
+	CHECK("one without end ends the connection",
+	    parse_sasl(&p, STR(""), &s) == -1 && code("LIMIT") &&
+	    p.fault == PARSE_FATAL);
+	client(padded(STR("\rA"), '\0', 1, STR("A{5+}\r\nnext NOOP\r\n")));
+	CHECK("whatever is in it, it ends at its LF",
+	    parse_sasl(&p, STR(""), &s) == 0 && s.n == 8 && next_command());
 	CLIENT("AAAA");
 	CHECK("half a line is none", parse_sasl(&p, STR(""), &s) == -1 &&
 	    p.fault == PARSE_ENDED);
