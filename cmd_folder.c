@@ -115,10 +115,7 @@ tell_mailbox(struct session *s)
 	struct reply *r = &s->reply;
 
 	view_tell_size(&s->view, r);
-	tell_code(r, STR("UIDVALIDITY "), s->mbox->uidvalidity,
-	    STR("UID validity status\r\n"));
-	tell_code(r, STR("UIDNEXT "), s->mbox->uidnext,
-	    STR("Predicted next UID\r\n"));
+	view_tell_uids(s->mbox, r);
 	/* RFC 4315 section 3: "returned in an untagged NO response to the
 	 * SELECT command". */
 	if (!s->mbox->sticky)

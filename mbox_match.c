@@ -328,14 +328,29 @@ mbox_drop_new(struct mbox *mbox)
 	return mbox->n < n;
 }
 
+/*
+ * Of a mailbox that has been empty since we saw it first nobody was told a
+ * UID. The UIDVALIDITY that was announced for it stood nowhere, and whoever
+ * got to stamp the first mail chose another one: that holds.
+ */
+static void
+take_over(struct mbox *mbox, const struct mbox_scan *scan)
+{
+	if (mbox->sticky && mbox->writable && scan->based &&
+	    mbox->uidnext == 1)
+		mbox->uidvalidity = scan->uidvalidity;
+}
+
 void
 mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 {
 	bool *known = xrealloc(NULL, scan->n, sizeof(*known));
-	bool same = same_uids(mbox, scan);
 	struct table table;
 	uint32_t i, j, n = 0;
+	bool same;
 
+	take_over(mbox, scan);
+	same = same_uids(mbox, scan);
 	/* Another program began anew, under a number that its clients know
 	 * by now: what we know is good for this session, not for the file. */
 	if (scan->based && !same)

@@ -6,6 +6,7 @@
  */
 #include "view.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,7 @@ void
 view_init(struct view *view, const struct mbox *mbox)
 {
 	memset(view, 0, sizeof(*view));
+	view->uidvalidity = mbox->uidvalidity;
 	merge(view, mbox);
 }
 
@@ -135,6 +137,15 @@ view_tell_size(const struct view *view, struct reply *reply)
 {
 	tell_number(reply, view->n, STR(" EXISTS\r\n"));
 	tell_number(reply, view_recent(view), STR(" RECENT\r\n"));
+}
+
+void
+view_tell_uids(const struct mbox *mbox, struct reply *reply)
+{
+	reply_f(reply, "* OK [UIDVALIDITY %" PRIu32 "] UID validity status"
+	    "\r\n", mbox->uidvalidity);
+	reply_f(reply, "* OK [UIDNEXT %" PRIu32 "] Predicted next UID\r\n",
+	    mbox->uidnext);
 }
 
 /* RFC 3501 7.1: \* "indicates that it is possible to create new keywords".
@@ -261,6 +272,10 @@ view_tell(struct view *view, const struct mbox *mbox, struct reply *reply,
 	}
 	if (resized)
 		view_tell_size(view, reply);
+	if (view->uidvalidity != mbox->uidvalidity) {
+		view->uidvalidity = mbox->uidvalidity;
+		view_tell_uids(mbox, reply);
+	}
 	if (view->keywords != mbox->keywords.n)
 		view_tell_flags(view, mbox, reply);
 	if (view->changed > 0)

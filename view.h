@@ -28,6 +28,7 @@ struct view {
 	uint32_t gone;		/* entries that are gone */
 	uint32_t changed;	/* entries that changed */
 	unsigned keywords;	/* keyword names told */
+	uint32_t uidvalidity;	/* told */
 	bool writable;		/* the client may change flags */
 	bool stale;		/* somebody saw the mailbox move on */
 	struct mbox_state state;	/* of the mailbox, when last compared */
@@ -45,6 +46,8 @@ void	view_free(struct view *view);
  */
 void	view_tell(struct view *view, const struct mbox *mbox,
 	    struct reply *reply, bool expunge, bool uid);
+/* UIDVALIDITY and UIDNEXT, as SELECT tells them. */
+void	view_tell_uids(const struct mbox *mbox, struct reply *reply);
 /* "* n EXISTS" and "* n RECENT". */
 void	view_tell_size(const struct view *view, struct reply *reply);
 /*

@@ -270,8 +270,9 @@ class Client:
         self.validity = int(re.search(rb'UIDVALIDITY (\d+)', text).group(1))
         if b'UIDNOTSTICKY' in text:
             self.validity = (self.validity, self.who)
-        self.numbers = [None] * int(re.search(rb'\* (\d+) EXISTS',
-                                              text).group(1))
+        # Mail may come while SELECT is answered: then there are two.
+        self.numbers = [None] * int(re.findall(rb'\* (\d+) EXISTS',
+                                               text)[-1])
         self.refresh()
         return True
 
