@@ -146,6 +146,9 @@ DEBIAN = ("auth [success=1 default=ignore] pam_unix.so nullok\n"
           "pam_unix.so\naccount requisite pam_deny.so\n"
           "account required pam_permit.so\n")
 NOTHING = "# not even that"
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..",
+                       "pam.d/imap"), encoding="ascii") as shipped:
+    SHIPPED = shipped.read()
 DENY = "auth required pam_deny.so\naccount required pam_deny.so\n"
 
 
@@ -216,6 +219,13 @@ CASES = [
      "no password is set"),
     ("Debian's own stack: right", DEBIAN, "alex", "secret", OK, ALEX),
     ("Debian's own stack: wrong", DEBIAN, "alex", "x", FAILED, "refused: "),
+    ("pam.d/imap as it is shipped: right", SHIPPED, "alex", "secret", OK,
+     ALEX),
+    ("as shipped: wrong", SHIPPED, "alex", "x", FAILED, "refused: Auth"),
+    ("as shipped: an empty hash", SHIPPED, "empty", "x", FAILED,
+     "no password is set"),
+    ("as shipped: expired", SHIPPED, "expired", "secret", EXPIRED,
+     "right password, refused account: "),
     ("an expired account", UNIX, "expired", "secret", EXPIRED,
      "right password, refused account: "),
     ("an expired account, wrong password", UNIX, "expired", "x", FAILED,
