@@ -124,15 +124,15 @@ io_wipe(struct io *io)
 	explicit_bzero(io->in + io->in_n, sizeof(io->in) - io->in_n);
 }
 
-/* When the wait for input that begins now must end. */
+/* When a wait that begins now and may take so long (0: no limit) must end. */
 static int64_t
-input_deadline(const struct io *io)
+end_of_wait(const struct io *io, int seconds)
 {
 	int64_t end;
 
-	if (io->patience == 0)
+	if (seconds == 0)
 		return io->deadline;
-	end = io_now() + (int64_t)io->patience * 1000;
+	end = io_now() + (int64_t)seconds * 1000;
 	return io->deadline != 0 && io->deadline < end ? io->deadline : end;
 }
 
@@ -149,7 +149,8 @@ io_fill(struct io *io)
 		return io->ended = IO_FAIL;
 	io->in_at = io->in_n = 0;
 	do {
-		r = await(io, io->rfd, POLLIN, input_deadline(io));
+		r = await(io, io->rfd, POLLIN,
+		    end_of_wait(io, io->patience));
 		if (r != 0)
 			return io->ended = r;
 		n = read(io->rfd, io->in, sizeof(io->in));
@@ -235,7 +236,7 @@ put(struct io *io, const char *p, size_t n)
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			r = await(io, io->wfd, POLLOUT,
-			    io_now() + COMMAND_TIMEOUT * 1000);
+			    end_of_wait(io, COMMAND_TIMEOUT));
 		else if (errno != EINTR)
 			r = IO_FAIL;
 		if (r != 0 || (io->stop != NULL && *io->stop))
