@@ -98,7 +98,8 @@ check:
 		fetchmail=fetchmail imapfilter=imapfilter \
 		offlineimap3=offlineimap procmail=procmail \
 		libsasl2-modules=$(wildcard /usr/lib/*/sasl2/libplain.so) \
-		maildrop=maildrop exim4-daemon-light=/usr/sbin/sendmail
+		iproute2=/sbin/ip maildrop=maildrop \
+		exim4-daemon-light=/usr/sbin/sendmail
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
 	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \

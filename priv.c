@@ -76,8 +76,7 @@ prove_no_way_back(const struct identity *who)
 
 /*
  * Groups first, then gid, then uid: each needs rights that the next takes
- * away. Not dumpable: the memory has mail in it, and other processes of the
- * user have no business there.
+ * away.
  */
 static void
 change(const struct identity *who)
@@ -91,6 +90,15 @@ change(const struct identity *who)
 	must(setresgid(who->gid, who->gid, who->gid), "setresgid");
 	must(setresuid(who->uid, who->uid, who->uid), "setresuid");
 	prove_no_way_back(who);
+}
+
+/*
+ * No program that is run can give rights. Not dumpable: the memory has mail
+ * in it, and other processes of the user have no business there.
+ */
+static void
+close_in(void)
+{
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
 	    "prctl(PR_SET_NO_NEW_PRIVS)");
 	must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
@@ -103,4 +111,5 @@ priv_become(const struct identity *who)
 		change(who);
 	else
 		prove_ids(who->uid, who->gid);
+	close_in();
 }

@@ -9,9 +9,9 @@
 
 /*
  * Becomes `who` for good: groups, gid, uid, in that order, and proves that no
- * way leads back. Where we are not root nothing is changed: who must be what
- * we are. Any failure ends the process (log_fatal): it never goes on half
- * privileged.
+ * way leads back. Where we are not root who must be what we are already. No
+ * program that is run afterwards can gain rights. Any failure ends the process
+ * (log_fatal): it never goes on half privileged.
  */
 void	priv_become(const struct identity *who);
 

@@ -741,9 +741,10 @@ def test_noise(tap, world):
 # ---- before login ----
 
 def test_login(tap, world):
-    """The arguments are a stranger's, and the process is root's."""
+    """The arguments are a stranger's, and the process is root's. What is a
+    try, and waits for its refusal, is in login.t."""
     if not ROOT:
-        tap.skip("CVE-1999-0005: LOGIN of all lengths", "needs root")
+        tap.skip("CVE-1999-0005: AUTHENTICATE of all lengths", "needs root")
         return
     cases = []
     for k in range(0, 21):
@@ -753,11 +754,9 @@ def test_login(tap, world):
                          b"{%d+}\r\n%s" % (n, text)):
                 cases += [Case("login", b"cc %s\r\n" % (form % said),
                                "NO BAD", plus=0) for form in (
-                    b"LOGIN %s x", b"LOGIN x %s", b"AUTHENTICATE %s",
-                    b"AUTHENTICATE PLAIN %s")]
-    for said in (b'"\xc3"', b'"\xff\xfe"', b'"\xed\xa0\x80"', b'"\xc0\x80"',
-                 b'"\t"', b'"a\\', b"{3+}\r\na\0b", b"{3+}\r\na\r\nb"[:-1],
-                 b"%n%s%x%n", b'"%n%s%x%n"', b"{-1}", b"{4294967296}", b"("):
+                    b"LOGIN %s ", b"AUTHENTICATE %s",
+                    b"AUTHENTICATE PLAIN {%s}")]
+    for said in (b'"a\\', b"{3+}\r\na\0b", b"{-1}", b"{4294967296}", b"("):
         cases += [Case("login", b"cc LOGIN %s x\r\n" % said, "NO BAD"),
                   Case("login", b"cc LOGIN x %s\r\n" % said, "NO BAD")]
     for line in (b"SELECT INBOX", b'LIST "" *', b"FETCH 1 ALL", b"CREATE x",

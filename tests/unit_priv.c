@@ -347,13 +347,17 @@ test_user(void)
 	who.uid = geteuid();
 	who.gid = getegid();
 	CHECK("a user stays the same user", become(NULL) == 0);
-	CHECK("for which nothing is changed", world->n == 2 &&
-	    world->order[0] == SEE_UID && world->order[1] == SEE_GID);
+	CHECK("for which ids are looked at, and no program can give rights",
+	    world->n == 4 && world->order[0] == SEE_UID &&
+	    world->order[1] == SEE_GID &&
+	    world->order[2] == NO_NEW_PRIVS && world->order[3] == DUMPABLE);
 	CHECK("and becomes no other", refused(who.uid + 1, who.gid, 0));
 	CHECK("nor gets another gid", refused(who.uid, who.gid + 1, 0));
 	CHECK("nor root", refused(0, 0, 0));
 	CHECK("ends when getresuid fails", ends_when(SEE_UID, FAIL));
 	CHECK("ends when getresgid fails", ends_when(SEE_GID, FAIL));
+	CHECK("ends when no_new_privs can not be set",
+	    ends_when(NO_NEW_PRIVS, FAIL));
 }
 
 int
