@@ -22,8 +22,8 @@ struct ask {
 /*
  * Asks, and wipes l. Anything but LOGIN_YES is held back until a whole
  * multiple of REFUSAL_MS after the call, so that no answer tells by its time
- * who exists (CVE-2016-6210); io is not read meanwhile. Shorter only when
- * io's deadline passes or a signal comes.
+ * who exists (CVE-2016-6210); io is not read meanwhile. Shorter only when a
+ * signal comes.
  */
 enum login_answer	ask_login(struct ask *ask, struct io *io,
 			    struct login *l);

@@ -72,6 +72,8 @@ static const struct {
 	[AUTH_DES] = { LOGIN_NO,
 	    "the password is hashed with DES, which is refused" },
 	[AUTH_NO_HASH] = { LOGIN_NO, "what should be a hash is none" },
+	[AUTH_NO_CRYPT] = { LOGIN_UNAVAILABLE,
+	    "crypt(3) can not compute it: unknown method, or no memory" },
 	[AUTH_ROOT] = { LOGIN_NO, "uid and gid 0 never log in" },
 	[AUTH_SYSTEM_USER] = { LOGIN_NO, "the uid is the system's own" },
 	[AUTH_OTHER_USER] = { LOGIN_NO,
@@ -170,19 +172,25 @@ same(struct str a, struct str b)
 	return differ == 0;
 }
 
-/* crypt(3) has two ways to fail: NULL, and "*0" or "*1". */
-static bool
-matches(const char *password, const char *hash)
+/*
+ * crypt(3) has two ways to fail: NULL, and "*0" or "*1". Then nobody knows
+ * whether the password is right, and nobody is to be shut out for it.
+ */
+static enum auth_reason
+compare(const char *password, const char *hash)
 {
+	enum auth_reason reason = AUTH_WRONG_PASSWORD;
 	struct crypt_data data;
 	const char *got;
-	bool good;
 
 	memset(&data, 0, sizeof(data));
 	got = crypt_r(password, hash, &data);
-	good = got != NULL && got[0] != '*' && same(str_c(got), str_c(hash));
+	if (got == NULL || got[0] == '*')
+		reason = AUTH_NO_CRYPT;
+	else if (same(str_c(got), str_c(hash)))
+		reason = AUTH_RIGHT;
 	login_wipe(&data, sizeof(data));
-	return good;
+	return reason;
 }
 
 static void
@@ -202,8 +210,7 @@ check_hash(struct worker *w, struct str hash)
 		return kind;
 	set_c(text, hash);
 	w->hashed = true;
-	return matches(w->try->login->password, text) ? AUTH_RIGHT :
-	    AUTH_WRONG_PASSWORD;
+	return compare(w->try->login->password, text);
 }
 
 /*
@@ -215,7 +222,7 @@ static void
 spend_the_time(struct worker *w)
 {
 	if (!w->hashed)
-		matches(w->try->login->password, w->dummy);
+		compare(w->try->login->password, w->dummy);
 }
 
 /* --- A password file ----------------------------------------------- */
@@ -630,6 +637,11 @@ is_text(const char *p, size_t room)
 static bool
 is_person(const struct identity *who)
 {
+	size_t i;
+
+	for (i = 0; i < who->groups_n && i < LOGIN_GROUPS; i++)
+		if (who->groups[i] == 0)
+			return false;
 	return is_text(who->user, sizeof(who->user)) &&
 	    is_text(who->home, sizeof(who->home)) &&
 	    login_name_ok(str_c(who->user)) && who->home[0] == '/' &&

@@ -46,10 +46,10 @@ auth_identity(struct identity *who, struct str user, struct str home,
 }
 
 /*
- * Without "mail": in a spool of that group it would let a session read
- * everybody's mail, through a link in the user's own home (CVE-2008-1199).
- * The gid itself stays what the system says. In a user of the same name but
- * with another uid the system knows somebody else.
+ * Without root's, and without "mail": in a spool of that group it would let a
+ * session read everybody's mail, through a link in the user's own home
+ * (CVE-2008-1199). The gid itself stays what the system says. In a user of
+ * the same name but with another uid the system knows somebody else.
  */
 void
 auth_groups(struct identity *who)
@@ -67,7 +67,7 @@ auth_groups(struct identity *who)
 	else if (getgrouplist(who->user, who->gid, groups, &n) < 0)
 		n = LOGIN_GROUPS;	/* as many as have room */
 	for (i = 0; i < n; i++)
-		if (groups[i] != without)
+		if (groups[i] != without && groups[i] != 0)
 			who->groups[who->groups_n++] = groups[i];
 }
 

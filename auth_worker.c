@@ -95,12 +95,13 @@ set_apart(pid_t parent)
 	log_on_fatal(NULL, NULL);
 	log_open(LOG_TO_NONE);
 	umask(077);
-	if (!nothing_to_say() || setsid() < 0 || chdir("/") != 0 ||
-	    !set_limits() || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
+	    getppid() != parent || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	    !nothing_to_say() || setsid() < 0 || chdir("/") != 0 ||
+	    !set_limits())
 		return false;
 	reset_signals();
-	return getppid() == parent;
+	return true;
 }
 
 static int64_t

@@ -264,6 +264,8 @@ cmd_authenticate(struct session *s, struct parser *p, struct outcome *o,
 	(void)uid;
 	if (parse_space(p) != 0 || parse_atom(p, &name) != 0)
 		return RES_BAD;
+	if (parse_peek(p) != ' ' && parse_peek(p) != '\n')
+		return parse_bad(p, "Invalid mechanism"), RES_BAD;
 	mechanism = find(name);
 	if (mechanism != NULL && !s->plaintext)
 		r = no_privacy(o);

@@ -121,6 +121,8 @@ enum err	folder_uidvalidity(const struct folders *f, uint32_t at_least,
  */
 enum err	folder_uidvalidity_peek(const struct folders *f,
 		    int64_t since, uint32_t *out);
+/* Is v the number that came into use last? */
+bool		folder_uidvalidity_last(const struct folders *f, uint32_t v);
 /*
  * v is in use now: later ones are larger. Costs one small read when an as
  * large one was. Where ~/.imapd can not be had, nothing is remembered.

@@ -157,6 +157,14 @@ folder_uidvalidity_peek(const struct folders *f, int64_t since,
 	return e;
 }
 
+bool
+folder_uidvalidity_last(const struct folders *f, uint32_t v)
+{
+	uint32_t highest;
+
+	return look_highest(f, &highest, NULL) == E_OK && highest == v;
+}
+
 /* Two sessions may raise the number at once: it is read again under the
  * lock. */
 enum err

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "priv.h"
 #include "lib/log.h"
 #include "lib/params.h"
 #include "lib/peer.h"
@@ -83,14 +84,18 @@ guard_descriptors(void)
 	close(fd);
 }
 
-/* What the starter of a root process left open is none of our users'
- * business. */
+/* Where the starter of a root process was, and what it left open, is none of
+ * our users' business. */
 static void
-close_inherited(void)
+leave_starter(void)
 {
 	int fd;
 
-	if (geteuid() != 0 || close_range(3, ~0U, 0) == 0)
+	if (geteuid() != 0)
+		return;
+	if (chdir("/") != 0)
+		exit(EX_OSERR);
+	if (close_range(3, ~0U, 0) == 0)
 		return;
 	for (fd = 3; fd < 1024; fd++)
 		close(fd);
@@ -130,7 +135,7 @@ set_process(void)
 	struct rlimit none = { 0, 0 };
 
 	guard_descriptors();
-	close_inherited();
+	leave_starter();
 	set_signals();
 	umask(077);
 	setrlimit(RLIMIT_CORE, &none);
@@ -272,6 +277,7 @@ serve_stranger(struct session *s, const struct start *start,
 {
 	struct door door = { start, peer, &s->who };
 
+	priv_hide();
 	clean_environment();
 	s->ask.check = check;
 	s->ask.arg = &door;

@@ -330,14 +330,16 @@ mbox_drop_new(struct mbox *mbox)
 
 /*
  * Of a mailbox that has been empty since we saw it first nobody was told a
- * UID. The UIDVALIDITY that was announced for it stood nowhere, and whoever
- * got to stamp the first mail chose another one: that holds.
+ * UID. The UIDVALIDITY that was announced for it stood nowhere, and another
+ * session, which got to stamp the first mail, chose its own: that holds. One
+ * that no session has used is the sender's (mbox.md 2.3).
  */
 static void
 take_over(struct mbox *mbox, const struct mbox_scan *scan)
 {
 	if (mbox->sticky && mbox->writable && scan->based &&
-	    mbox->uidnext == 1)
+	    mbox->uidnext == 1 && folder_uidvalidity_last(
+	    mbox->own->writer->folders, scan->uidvalidity))
 		mbox->uidvalidity = scan->uidvalidity;
 }
 

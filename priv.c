@@ -92,15 +92,11 @@ change(const struct identity *who)
 	prove_no_way_back(who);
 }
 
-/*
- * No program that is run can give rights. Not dumpable: the memory has mail
- * in it, and other processes of the user have no business there.
- */
-static void
-close_in(void)
+/* There are passwords in it, and later mail; setresuid(2) gives back what was
+ * taken here. */
+void
+priv_hide(void)
 {
-	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-	    "prctl(PR_SET_NO_NEW_PRIVS)");
 	must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
 }
 
@@ -111,5 +107,7 @@ priv_become(const struct identity *who)
 		change(who);
 	else
 		prove_ids(who->uid, who->gid);
-	close_in();
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+	    "prctl(PR_SET_NO_NEW_PRIVS)");
+	priv_hide();
 }

@@ -14,5 +14,7 @@
  * (log_fatal): it never goes on half privileged.
  */
 void	priv_become(const struct identity *who);
+/* Nobody else is to have this process's memory, not even in a core. */
+void	priv_hide(void);
 
 #endif

@@ -231,11 +231,37 @@ conclude(struct session *s, enum result r)
 	return r == RES_BYE ? END_LOGOUT : GO_ON;
 }
 
+/* All of the command has been read and what there was to do is done. */
+static enum end
+answer(struct session *s, const struct request *q, enum result r)
+{
+	if (s->mbox != NULL && (r == RES_OK || r == RES_NO))
+		tell_changes(s, q);
+	if (lock_held())
+		log_bug("a lock is held between commands");
+	command_tagged(&s->reply, q->tag, q->row == NULL ? NULL :
+	    q->row->name, q->uid, r, &q->o, &q->p);
+	return conclude(s, r);
+}
+
+/*
+ * Until somebody is logged in any command may hold a password, misspelt or
+ * cut off as it may be; afterwards what looks like a login.
+ */
+static void
+wipe(struct session *s)
+{
+	pool_wipe(s->pool);
+	io_wipe(&s->io);
+}
+
 /* One command, from its first byte to its tagged line. */
 static enum end
 serve(struct session *s)
 {
+	bool stranger = s->state == STATE_NOT_AUTH;
 	struct request q = { .row = NULL };
+	enum end end;
 	enum result r;
 
 	s->io.patience = s->options->idle_timeout;
@@ -251,25 +277,11 @@ serve(struct session *s)
 	r = run(s, &q);
 	q.whole = q.p.at_end && !q.p.refused;
 	if (!q.whole && parse_resync(&q.p) != 0)
-		return give_up(s, &q);
-	if (s->mbox != NULL && (r == RES_OK || r == RES_NO))
-		tell_changes(s, &q);
-	if (lock_held())
-		log_bug("a lock is held between commands");
-	command_tagged(&s->reply, q.tag, q.row == NULL ? NULL : q.row->name,
-	    q.uid, r, &q.o, &q.p);
-	return conclude(s, r);
-}
-
-/* Before somebody is logged in any command may hold a password, misspelt or
- * cut off as it may be. */
-static enum end
-serve_wiping(struct session *s)
-{
-	enum end end = serve(s);
-
-	pool_wipe(s->pool);
-	io_wipe(&s->io);
+		end = give_up(s, &q);
+	else
+		end = answer(s, &q, r);
+	if (stranger || (q.row != NULL && q.row->states == STATE_NOT_AUTH))
+		wipe(s);
 	return end;
 }
 
@@ -320,7 +332,7 @@ session_run(struct session *s)
 		io_deadline(&s->io, s->options->login_timeout);
 	greet(s);
 	do
-		end = s->state == STATE_NOT_AUTH ? serve_wiping(s) : serve(s);
+		end = serve(s);
 	while (end == GO_ON);
 	farewell(s, end);
 	io_flush(&s->io);

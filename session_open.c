@@ -89,6 +89,7 @@ session_become(struct session *s, struct outcome *o)
 	}
 	log_warn("no session for %s: %s", log_clean(str_c(s->who.user), user,
 	    sizeof(user)), why.text);
+	s->user = s->who.user;
 	s->goodbye = "The mailboxes of this user can not be served";
 	return outcome_set(o, RES_NO, "CONTACTADMIN", "%s", why.text);
 }

@@ -107,13 +107,12 @@ await(struct io *io, int fd, short events, int64_t deadline)
 	return code;
 }
 
-/* No descriptor is looked at: not even a client who is gone is told sooner. */
+/* No descriptor is looked at, and no deadline: neither a client who is gone
+ * nor one who chose his moment is told sooner. */
 void
 io_pause(struct io *io, int64_t until)
 {
 	io_flush(io);
-	if (io->deadline != 0 && io->deadline < until)
-		until = io->deadline;
 	await(io, -1, 0, until);
 }
 

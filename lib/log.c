@@ -53,7 +53,8 @@ log_line(int level, const char *text)
 static void __attribute__((format(printf, 2, 0)))
 log_args(int level, const char *fmt, va_list ap)
 {
-	char text[512];
+	/* Two names of 64 bytes, all of them \\xNN, and an address fit. */
+	char text[1024];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	log_line(level, text);

@@ -9,7 +9,7 @@
 #include <arpa/inet.h>
 
 struct peer {
-	bool internet;		/* a TCP connection, of IPv4 or IPv6 */
+	bool internet;		/* by IPv4 or IPv6 */
 	bool here;		/* from this host: nobody can listen between */
 	char address[INET6_ADDRSTRLEN];	/* "192.0.2.7", or "" */
 	char host[INET6_ADDRSTRLEN + 2];	/* "[192.0.2.7]", "UNKNOWN" */

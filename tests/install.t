@@ -32,6 +32,7 @@ def make(*words, umask=0o077):
     """What it says. The umask is an anxious admin's."""
     flags = re.sub(r"(--jobserver|-j)\S*", "", os.environ.get("MAKEFLAGS", ""))
     env = {**os.environ, "MAKEFLAGS": flags, "DESTDIR": ""}
+    env.pop("SAN", None)        # names a directory there, not a kind
     p = subprocess.run(["make", "-s", "-C", hostile.TOP, *words, *SAN],
                        env=env, text=True, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT,

@@ -440,7 +440,8 @@ FORGED = [
     b"riley\r\nLogin user=root host=[203.0.113.9]", b"[203.0.113.9]",
     b"host=[203.0.113.9]", b"a" * 40 + b" host=[203.0.113.9]",
     b"a" * 63 + b"\n" + b"b" * 20, b"\\x0a", b"\"", b"\x1b[2J", b"%s%s%n",
-    b"\xff\xfe", b"203.0.113.9", b"]", b"[", b"a]b[c", b"x" * 100]
+    b"\xff\xfe", b"203.0.113.9", b"]", b"[", b"a]b[c", b"x" * 100,
+    b"[" * 64, b"\xff" * 255]
 
 
 def forged():
