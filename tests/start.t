@@ -1,0 +1,1068 @@
+#!/usr/bin/env python3
+"""start.t - how the process begins, whatever its starter hands in: sockets
+that listen, descriptors that are closed, open or the client's, a hostile
+environment; and what a login leaves in memory. What truly needs root is left
+out where it is not. All of it runs at once. SEED repeats the passwords. TAP.
+"""
+
+import base64
+import fcntl
+import os
+import random
+import re
+import resource
+import shutil
+import socket
+import string
+import subprocess
+import sys
+import tempfile
+import threading
+
+sys.dont_write_bytecode = True
+import login
+from login import ROOT, Room, Tap, loopback, message
+
+SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
+RANDOM = random.Random(SEED)
+HANG = 200                      # seconds: then all that we started is ended
+OTHER = 64099                   # an ordinary user, when root runs this
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+EX_OSERR, EX_CONFIG = 71, 78
+# Root as in a container: it may look only into what lets itself be seen.
+# Since Linux 6.13 that is no matter of sys_ptrace alone (38 is perfmon).
+LESS = "-sys_ptrace,-sys_admin,-cap_38"
+BOUND = ["setpriv", "--bounding-set=" + LESS, "--inh-caps=" + LESS, "--"]
+STARTED = []
+
+
+class Skip(Exception):
+    pass
+
+
+# ---- what is compiled ----
+
+# At each of these calls it tells on descriptor 2 and on stderr what is no
+# protocol; a worker's call also on 0 and 1, and with it its environment.
+NOISE = r"""
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static char path[4096];
+
+static void __attribute__((constructor)) begin(void)
+{
+	if (getenv("NOISE"))
+		strncpy(path, getenv("NOISE"), sizeof(path) - 1);
+}
+
+static void note(const char *what)
+{
+	int fd = open(path, O_WRONLY | O_APPEND);
+	if (fd < 0 || write(fd, what, strlen(what)) < 0 ||
+	    write(fd, "\n", 1) < 0)
+		abort();
+	close(fd);
+}
+
+static void noise(const char *who)
+{
+	char line[100];
+	int n = snprintf(line, sizeof(line), "* BYE noise of %s\r\n", who);
+	note(who);
+	if (write(2, line, n) < 0)
+		errno = 0;	/* so it may be */
+	fputs(line, stderr);
+	fflush(stderr);
+	perror("* BYE noise of perror");
+}
+
+void tzset(void)
+{
+	noise("tzset");
+	((void (*)(void))dlsym(RTLD_NEXT, "tzset"))();
+}
+
+void openlog(const char *name, int a, int b)
+{
+	noise("openlog");
+	((void (*)(const char *, int, int))dlsym(RTLD_NEXT, "openlog"))(name,
+	    a, b);
+}
+
+struct tm *localtime_r(const time_t *t, struct tm *tm)
+{
+	noise("localtime_r");
+	return ((struct tm *(*)(const time_t *, struct tm *))dlsym(RTLD_NEXT,
+	    "localtime_r"))(t, tm);
+}
+
+char *crypt_r(const char *key, const char *hash, void *data)
+{
+	static const char line[] = "* BYE noise of a worker\r\n";
+	int fd, i;
+	noise("crypt_r");
+	for (fd = 0; fd <= 1; fd++)
+		if (write(fd, line, sizeof(line) - 1) < 0)
+			errno = 0;
+	for (i = 0; environ[i]; i++)
+		note(environ[i]);
+	return ((char *(*)(const char *, const char *, void *))dlsym(RTLD_NEXT,
+	    "crypt_r"))(key, hash, data);
+}
+"""
+
+# A module for iconv(3) that is none.
+GCONV = r"""
+#include <fcntl.h>
+#include <unistd.h>
+static void __attribute__((constructor)) begin(void)
+{
+	close(open(LOADED, O_WRONLY | O_CREAT, 0666));
+}
+int gconv_init(void *step)
+{
+	return 1;	/* __GCONV_NOCONV */
+}
+int gconv(void *step)
+{
+	return 1;
+}
+"""
+GCONV_MODULES = "module ISO-8859-2// INTERNAL bad 1\n" \
+    "module INTERNAL ISO-8859-2// bad 1\n"
+
+
+def put(path, text, mode=0o644):
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def compiled(room, path, text, *words):
+    source = put(room.base + "/source.c", text)
+    subprocess.run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE", "-shared",
+                    "-fPIC", "-o", path, *words, source, "-ldl"], check=True)
+    return path
+
+
+# ---- servers ----
+
+class Server(login.Client):
+    """One that is started in other ways than login.py's. As a caller's it
+    serves whoever runs it, not yet logged in otherwise.
+
+    options: besides --log=stderr; env: besides PATH and TZ; wrap: the
+    command that starts it; two: its descriptor 2 is the client's; fds: what
+    is left open for it; uid: whose it is, if root runs this."""
+
+    def __init__(self, room, options=None, ends=loopback, env={}, wrap=(),
+                 two=False, fds=(), uid=None, cwd="/", log="stderr",
+                 caller=False, program=None):
+        self.room = room
+        self.sent, self.raw = bytearray(), bytearray()
+        self.at, self.eof, self.status, self.heard = 0, False, None, []
+        own = {"PATH": os.defpath, "TZ": "UTC"}
+        if caller:
+            ends, uid = socket.socketpair, OTHER
+            own.update(USER="caller", HOME=room.base + "/home/caller",
+                       MAIL=room.spool + "/caller")
+        elif options is None:
+            options = ["--auth=file:" + room.passwd,
+                       "--inbox=" + room.spool + "/%u"]
+        self.sock, theirs = ends()
+        self.sock.settimeout(login.WATCHDOG)
+        self.stderr = tempfile.TemporaryFile()
+        self.process = begin(
+            [*wrap, program or room.program, "--log=" + log,
+             *(options or [])], uid,
+            stdin=theirs, stdout=theirs, stderr=theirs if two else
+            self.stderr, cwd=cwd, pass_fds=fds, env={**own, **env})
+        theirs.close()
+
+    @property
+    def proc(self):
+        return "/proc/%d/" % self.process.pid
+
+    def in_as(self, person):
+        """Logs in; what is wrong."""
+        self.line()
+        said = self.cmd(b"a LOGIN %s %s" % (person.name, person.password))
+        return [] if said[-1].startswith(b"a OK ") else [
+            self.wrong("not in: " + " / ".join(self.log()))]
+
+    def words(self):
+        """All that it wrote on its stderr."""
+        os.lseek(self.stderr.fileno(), 0, os.SEEK_SET)
+        return self.stderr.read().decode("latin-1")
+
+    def refusal(self, status, words):
+        """Complaints unless it ended so, without a word to the client, and
+        the log says why."""
+        while not self.eof:
+            self.take_in()
+        self.end()
+        if self.raw:
+            yield self.wrong("it says to the client " +
+                             login.show(self.raw))
+        if self.status != status:
+            yield "status %s, not %d: %s" % (
+                self.status, status, self.words()[-300:])
+        if words not in self.words():
+            yield "the log does not say %r: %r" % (words, self.words())
+
+
+def begin(argv, uid=None, **how):
+    """A process of ours; uid only if we can choose."""
+    if ROOT and uid is not None:
+        how.update(user=uid, group=uid, extra_groups=[])
+    # The starter's own ways, which must not be ours.
+    p = subprocess.Popen(argv, umask=0, **how)
+    STARTED.append(p)
+    return p
+
+
+def furnish(room):
+    room.riley = room.person(b"riley", b"firetruck", mail=message(1))
+    # Who is written to.
+    room.alex = room.person(b"alex", b"firetruck", mail=message(1))
+    uid = OTHER if ROOT else os.geteuid()
+    room.give(room.dir("home/caller"), uid)
+    room.give(put(room.spool + "/caller", message(2).decode(), 0o600), uid)
+    room.give(room.base + "/home/caller", uid)
+    # Of an ordinary user who runs a server of his own.
+    room.own = room.give(put(
+        room.base + "/own", "caller:%s:%d:%d::%s/home/caller:\n" % (
+            login.crypted(b"firetruck"), uid, uid if ROOT else os.getegid(),
+            room.base), 0o600), uid)
+    room.caller = login.Person(b"caller", b"firetruck", uid, None, None)
+    room.noise = compiled(room, room.base + "/noise.so", NOISE)
+    room.gconv = room.dir("gconv")
+    put(room.gconv + "/gconv-modules", GCONV_MODULES)
+    room.loaded = room.dir("loaded")
+    os.chmod(room.loaded, 0o777)
+
+
+def own_options(room):
+    return ["--auth=file:" + room.own, "--inbox=" + room.spool + "/%u"]
+
+
+# ---- a mount namespace in which there is a /dev/log ----
+
+DEV = """mount -t tmpfs none /dev && ln -s "$0" /dev/log &&
+{ [ "$1" = bare ] || mknod -m 666 /dev/null c 1 3; } && shift && exec "$@"
+"""
+
+
+class Syslog:
+    """bare: /dev has nothing else, not even null."""
+
+    def __init__(self, room, name, bare=False):
+        path = os.path.join(room.base, name)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(path)
+        self.sock.setblocking(False)
+        self.wrap = ["unshare", "--mount", "--propagation", "private", "sh",
+                     "-c", DEV, path, "bare" if bare else "null"]
+        if not ROOT or subprocess.run([*self.wrap, "true"],
+                                      capture_output=True).returncode:
+            raise Skip("needs root and a mount namespace")
+
+    def said(self):
+        text = []
+        while True:
+            try:
+                text.append(self.sock.recv(4096).decode("latin-1"))
+            except BlockingIOError:
+                return "\n".join(text)
+
+
+# ---- a socket that listens ----
+
+def listener(room, name):
+    if name == "TCP":
+        door = socket.create_server(("127.0.0.1", 0))
+    else:
+        door = socket.socket(socket.AF_UNIX)
+        door.bind(tempfile.mktemp(dir=room.base))
+        door.listen()
+    near = socket.socket(door.family)
+    near.connect(door.getsockname())
+    return door, near
+
+
+def untouched(door, near):
+    """Has nobody spoken to the client, nor taken its connection?"""
+    door.setblocking(False)
+    near.setblocking(False)
+    try:
+        yield "it says to the client " + login.show(near.recv(1000))
+    except BlockingIOError:
+        pass
+    try:
+        door.accept()[0].close()
+    except BlockingIOError:
+        yield "it has taken the client's connection"
+
+
+def hear_listening(room, family, options, all_three, syslog=None):
+    door, near = listener(room, family)
+    with door, near, tempfile.TemporaryFile() as log:
+        p = begin([*(syslog.wrap if syslog else ()), room.program, *options],
+                  stdin=door, stdout=door, cwd="/",
+                  stderr=door if all_three else log,
+                  env={"PATH": os.defpath, "USER": "x", "HOME": "/"})
+        status = p.wait(login.WATCHDOG)
+        yield from untouched(door, near)
+        log.seek(0)
+        words = syslog.said() if syslog else log.read().decode("latin-1")
+    if status != EX_CONFIG:
+        yield "status %d" % status
+    if "wait = no" not in words and (syslog or not all_three):
+        yield "the log has %r" % words
+
+
+def listening(room):
+    for family in "TCP", "UNIX":
+        for options in (["--log=stderr"], [], ["--auth=file:" + room.passwd],
+                        ["--preauth", "--log=stderr"]):
+            for all_three in False, True:
+                for x in hear_listening(room, family, options, all_three):
+                    yield "%s %s: %s" % (family, options, x)
+
+
+def listening_syslog(room):
+    for family in "TCP", "UNIX":
+        yield from hear_listening(room, family, [], True,
+                                  Syslog(room, "log-" + family))
+
+
+# ---- rights that the file gives ----
+
+def privileged(room):
+    if not ROOT:
+        raise Skip("needs root")
+    with open("/proc/self/status") as f:
+        if "NoNewPrivs:\t1" in f.read() or \
+                os.statvfs(room.base).f_flag & os.ST_NOSUID:
+            raise Skip("setuid has no effect here")
+    for uid, gid, mode in ((0, 0, 0o4755), (0, 0, 0o2755), (0, 0, 0o6755),
+                           (OTHER + 1, 0, 0o4755), (0, OTHER + 1, 0o2755)):
+        program = shutil.copy(room.program, tempfile.mktemp(dir=room.base))
+        os.chown(program, uid, gid)
+        os.chmod(program, mode)
+        for ends in loopback, socket.socketpair:
+            for options in [], ["--preauth"]:
+                with Server(room, options, program=program, uid=OTHER,
+                            ends=ends, env={
+                                "USER": "x", "HOME": "/",
+                                # Which can not look into such a process.
+                                "ASAN_OPTIONS": "detect_leaks=0"}) as s:
+                    yield from s.refusal(EX_CONFIG, "setuid or setgid")
+
+
+def preauth_root(room):
+    if not ROOT:
+        raise Skip("needs root")
+    env = {"USER": "riley", "HOME": room.riley.home,
+           "MAIL": room.riley.inbox}
+    for ends in loopback, socket.socketpair:
+        with Server(room, ["--preauth"], ends=ends, env=env) as s:
+            yield from s.refusal(EX_CONFIG, "--preauth")
+    p = begin([room.program, "--preauth"], stdin=subprocess.DEVNULL,
+              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    out, words = p.communicate(timeout=login.WATCHDOG)
+    if p.returncode != EX_CONFIG or out or b"--preauth" not in words:
+        yield "without a socket: status %d, %r, %r" % (
+            p.returncode, out, words)
+
+
+# ---- descriptors ----
+
+def preloaded(room):
+    """An environment with the noisy library, and the file of its notes."""
+    notes = put(tempfile.mktemp(dir=room.base), "", 0o666)
+    return {"LD_PRELOAD": room.noise, "NOISE": notes,
+            "ASAN_OPTIONS": "verify_asan_link_order=0"}, notes
+
+
+def noted(notes):
+    with open(notes) as f:
+        return f.read().splitlines()
+
+
+def check_two(s):
+    """Where its descriptor 2 leads."""
+    two, one = (os.readlink(s.proc + "fd/%d" % n) for n in (2, 1))
+    if not one.startswith("socket:") or two.startswith("socket:"):
+        yield "descriptor 1 is %s, 2 is %s" % (one, two)
+
+
+def check_noise(s, notes, wanted):
+    made = set(noted(notes))
+    for name in wanted - made:
+        yield "no noise was made by " + name
+    if b"noise" in s.raw:
+        yield "the client hears noise: " + login.show(
+            s.raw[max(0, s.raw.index(b"noise") - 60):])
+    yield from s.check_said()
+
+
+def use(s):
+    """What a client does."""
+    for command in (b"b SELECT INBOX", b"c FETCH 1:* INTERNALDATE",
+                    b"d APPEND INBOX {9+}\r\nA: b\r\n\r\nc", b"e LOGOUT"):
+        s.send(command + b"\r\n")
+        if not s.answer()[-1][2:].startswith(b"OK") and command[:1] != b"e":
+            yield s.wrong("not OK")
+    yield from s.finish()
+
+
+def noise_in(room):
+    """Not yet logged in, then in."""
+    env, notes = preloaded(room)
+    with Server(room, two=True, env=env) as s:
+        yield from s.in_as(room.alex)
+        if ROOT:
+            yield from check_two(s)
+        yield from use(s)
+        yield from check_noise(s, notes, {"tzset", "openlog", "crypt_r",
+                                          "localtime_r"})
+
+
+def noise_caller(room):
+    env, notes = preloaded(room)
+    with Server(room, two=True, env=env, caller=True) as s:
+        s.line()
+        yield from check_two(s)
+        yield from use(s)
+        yield from check_noise(s, notes, {"tzset", "openlog"})
+
+
+def noise_syslog(room):
+    """As xinetd starts it; the second host has no /dev/null."""
+    for bare in False, True:
+        log = Syslog(room, "log-%d" % bare, bare)
+        # The shell before it needs no such library.
+        env, notes = preloaded(room)
+        wrap = log.wrap + ["env"] + ["%s=%s" % item for item in env.items()]
+        with Server(room, two=True, wrap=wrap, log="syslog") as s:
+            yield from s.in_as(room.alex)
+            yield from check_two(s)
+            yield from use(s)
+            yield from check_noise(s, notes, {"tzset", "openlog", "crypt_r",
+                                              "localtime_r"})
+        if "Login user=alex host=" not in log.said():
+            yield "syslog has not heard of the login"
+
+
+def closed(room):
+    """The shell closes it; nothing may come from the two others."""
+    for n, options in ((n, o) for n in range(3) for o in (
+            ["--log=stderr"], [], ["--auth=file:" + room.passwd])):
+        near, theirs = loopback()
+        with near, theirs, tempfile.TemporaryFile() as said:
+            files = [theirs, theirs, said]
+            files[n] = subprocess.DEVNULL
+            p = begin(["sh", "-c", 'exec "$0" "$@" %d>&-' % n, room.program,
+                       *options], cwd=room.base, env={
+                           "PATH": os.defpath, "USER": "x", "HOME": "/"},
+                      stdin=files[0], stdout=files[1], stderr=files[2])
+            theirs.close()
+            try:
+                status = p.wait(login.WATCHDOG)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+                status = "hangs"
+            said.seek(0)
+            words = said.read()
+            heard = near.recv(1000)
+        if status != EX_OSERR or words or heard:
+            yield "without %d, %s: status %s, %r to the client, %r on " \
+                "stderr" % (n, options, status, heard, words)
+
+
+def check_open(s, most):
+    """What is open besides 0, 1 and 2: `most` sockets, not the client's."""
+    found = {int(n): os.readlink(s.proc + "fd/" + n)
+             for n in os.listdir(s.proc + "fd")}
+    more = {n: link for n, link in found.items() if n > 2}
+    if not {0, 1, 2} <= set(found):
+        yield "one of 0, 1 and 2 is closed: %s" % found
+    if len(more) > most or any(not link.startswith("socket:") or
+                               link == found[0] for link in more.values()):
+        yield "open: %s" % more
+
+
+def left_open(room, **how):
+    """Low and high numbers, of files, a pipe and a socket."""
+    pipe, pair = os.pipe(), socket.socketpair()
+    file = os.open(room.passwd, os.O_RDONLY)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    high = []
+    for want in (100, 1000, 1030, soft - 20):
+        if 100 <= want < soft:
+            high.append(fcntl.fcntl(file, fcntl.F_DUPFD, want))
+    try:
+        return Server(room, fds=[*pipe, pair[0].fileno(), file, *high],
+                      **how)
+    finally:
+        for fd in [*pipe, file, *high]:
+            os.close(fd)
+        for s in pair:
+            s.close()
+
+
+def inherited(room):
+    if not ROOT:
+        raise Skip("needs root")
+    with left_open(room) as s:
+        s.line()
+        yield from check_open(s, 0)
+        yield from s.finish()
+
+
+def inherited_syslog(room):
+    log = Syslog(room, "log-open")
+    with left_open(room, wrap=log.wrap, log="syslog") as s:
+        yield from s.in_as(room.riley)
+        yield from check_open(s, 1)
+        yield from s.finish()
+
+
+# ---- the environment ----
+
+def hostile_environment(room, env):
+    env.update({
+        "GCONV_PATH": room.gconv, "HOME": room.base + "/home/caller",
+        "MAIL": room.spool + "/caller", "USER": "caller",
+        "LOGNAME": "caller", "PATH": room.base + ":" + os.defpath,
+        "LD_LIBRARY_PATH": room.gconv, "TMPDIR": room.base,
+        "LOCPATH": room.gconv, "NLSPATH": room.gconv, "LANG": "xx_XX",
+        "REMOTE_HOST": "127.0.0.1", "IMAPD_INBOX": room.passwd,
+        "IMAPD": "x", "MALLOC_TRACE": room.base + "/loaded/trace",
+        "HOSTALIASES": room.passwd, "TZ": "XYZ-5:30"})
+
+
+def environment(room):
+    env, notes = preloaded(room)
+    hostile_environment(room, env)
+    with Server(room, env=env) as s:
+        yield from s.in_as(room.riley)
+        names = [x for x in noted(notes) if "=" in x]
+        if sorted(names) != ["PATH=" + PATH, "TZ=XYZ-5:30"]:
+            yield "there is still %s" % names
+        if b"* STATUS INBOX (MESSAGES 1)" not in s.cmd(
+                b"b STATUS INBOX (MESSAGES)"):
+            yield s.wrong("it is not riley's INBOX")
+        s.cmd(b"c CREATE here")
+        if not os.path.exists(room.riley.home + "/here"):
+            yield "it is not riley's home"
+        s.cmd(b"d SELECT INBOX")
+        if b'+0530"' not in s.cmd(b"e FETCH 1 INTERNALDATE")[0]:
+            yield s.wrong("it has forgotten the time zone")
+        yield from s.finish() + s.check_said()
+
+
+def gconv(room):
+    """The first server, an ordinary user's own, shows that it would work."""
+    result = []
+    for caller in True, False:
+        path = room.base + "/gconv.%d" % caller
+        loaded = room.loaded + "/by.%d" % caller
+        shutil.copytree(room.gconv, path)
+        compiled(room, path + "/bad.so", GCONV,
+                 '-DLOADED="%s"' % loaded)
+        with Server(room, caller=caller, env={"GCONV_PATH": path}) as s:
+            if caller:
+                s.line()
+            else:
+                yield from s.in_as(room.riley)
+            s.cmd(b"b SELECT INBOX")
+            said = s.cmd(b"c SEARCH CHARSET ISO-8859-2 TEXT hello")
+            result.append((os.path.exists(loaded), said))
+            yield from s.finish()
+    if not result[0][0]:
+        yield "iconv(3) does not heed GCONV_PATH: this shows nothing"
+    if result[1][0]:
+        yield "a module of the starter's GCONV_PATH was loaded"
+    if result[1][1] != [b"* SEARCH 1", b"c OK SEARCH completed"]:
+        yield "SEARCH: %s" % result[1][1]
+
+
+def no_mail(room):
+    """Nor does MAIL count where no --inbox says more."""
+    name = "t" + "".join(RANDOM.choices(string.ascii_lowercase, k=20))
+    passwd = put(room.base + "/nomail", "%s:%s:%d:%d::%s:\n" % (
+        name, login.crypted(b"firetruck"), room.riley.uid,
+        room.riley.uid if ROOT else os.getegid(), room.riley.home), 0o600)
+    person = login.Person(name.encode(), b"firetruck", 0, None, None)
+    with Server(room, ["--auth=file:" + passwd], env={
+            "MAIL": room.riley.inbox, "HOME": room.base}) as s:
+        yield from s.in_as(person)
+        if any(b"MESSAGES 1" in x for x in s.cmd(
+                b"b STATUS INBOX (MESSAGES)")):
+            yield "INBOX is the starter's MAIL"
+        yield from s.finish()
+
+
+# ---- the process ----
+
+def status_of(s, field):
+    with open(s.proc + "status") as f:
+        return re.search(r"^%s:\s*(.*)$" % field, f.read(), re.M)[1]
+
+
+def check_process(s, home, root):
+    with open(s.proc + "limits") as f:
+        core = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(), re.M)
+    if core.groups() != ("0", "0"):
+        yield "a core of %s to %s bytes" % core.groups()
+    if status_of(s, "Umask") != "0077":
+        yield "its umask is " + status_of(s, "Umask")
+    if root and os.readlink(s.proc + "cwd") != "/":
+        yield "it stands in " + os.readlink(s.proc + "cwd")
+    if home is None:
+        return
+    s.cmd(b"m CREATE made/deep")
+    s.cmd(b"m SUBSCRIBE made/deep")
+    for path, names, files in os.walk(home):
+        for name in names + files:
+            mode = os.stat(os.path.join(path, name)).st_mode & 0o777
+            if mode & 0o077:
+                yield "%s has mode %o" % (name, mode)
+
+
+def process(room):
+    home = room.base + "/home/caller"
+    for caller in False, True:
+        with Server(room, caller=caller, cwd=room.base) as s:
+            if caller:
+                s.line()
+            else:
+                yield from s.in_as(room.riley)
+            yield from check_process(s, home if caller else room.riley.home,
+                                     ROOT and not caller)
+            yield from s.finish() + s.check_said()
+    with Server(room, cwd=room.base) as s:
+        s.line()
+        yield from check_process(s, None, ROOT)
+        yield from s.finish()
+
+
+# ---- who can look into it ----
+
+LOOK = """for f in mem environ auxv; do
+(: <"/proc/$0/$f") 2>/dev/null && echo $f; done; true"""
+
+
+def visible(pid, uid=None, wrap=()):
+    """What another process of that user can open of it."""
+    p = begin([*wrap, "sh", "-c", LOOK, str(pid)], uid,
+              stdout=subprocess.PIPE)
+    return set(p.communicate()[0].decode().split())
+
+
+def check_hidden(s, uid, wrap, when):
+    """Against a process that does not hide."""
+    cat = begin([*wrap, "cat"], uid, stdin=subprocess.PIPE)
+    plain = login.wait_until(lambda: visible(cat.pid, uid, wrap),
+                             "a process that can be looked into")
+    cat.communicate()
+    seen = visible(s.process.pid, uid, wrap)
+    if "mem" not in plain:
+        print("# the memory of processes is closed here anyway")
+    if seen & plain:
+        yield "%s others of %s can open its %s" % (
+            when, uid or "root's", ", ".join(sorted(seen)))
+
+
+def hidden(room):
+    """An ordinary user's own."""
+    uid = OTHER if ROOT else None
+    with Server(room, own_options(room), uid=OTHER) as s:
+        s.line()
+        yield from check_hidden(s, uid, (), "before login")
+        s.heard.append("...")
+        said = s.cmd(b"a LOGIN caller firetruck")
+        if not said[-1].startswith(b"a OK "):
+            yield s.wrong("not in")
+        yield from check_hidden(s, uid, (), "after login")
+        yield from s.finish()
+
+
+def hidden_root(room):
+    if not ROOT:
+        raise Skip("needs root")
+    if subprocess.run([*BOUND, "true"], capture_output=True).returncode:
+        raise Skip("needs setpriv")
+    with Server(room, wrap=BOUND) as s:
+        s.line()
+        yield from check_hidden(s, None, BOUND, "before login")
+        said = s.cmd(b"a LOGIN riley firetruck")
+        if not said[-1].startswith(b"a OK "):
+            yield s.wrong("not in")
+        yield from check_hidden(s, room.riley.uid, (), "after login")
+        yield from s.finish()
+
+
+# ---- groups ----
+
+ETC = """for f in passwd group; do mount --bind "$0.$f" /etc/$f || exit; done
+exec "$@"
+"""
+
+
+def groups(room):
+    """riley is in the system's groups root, club and mail."""
+    etc = room.base + "/etc"
+    put(etc + ".passwd", "root:x:0:0::/:/bin/sh\nriley:x:%d:%d::/:/bin/sh\n"
+        % (room.riley.uid, room.riley.uid))
+    put(etc + ".group", "root:x:0:riley\nmail:x:8:riley\nclub:x:2077:riley\n")
+    wrap = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+            ETC, etc]
+    if not ROOT or subprocess.run([*wrap, "true"],
+                                  capture_output=True).returncode:
+        raise Skip("needs root and a mount namespace")
+    with Server(room, wrap=wrap) as s:
+        yield from s.in_as(room.riley)
+        want = sorted([str(room.riley.uid), "2077"])
+        if sorted(status_of(s, "Groups").split()) != want:
+            yield "its groups are " + status_of(s, "Groups")
+        yield from s.finish()
+
+
+# ---- nobody can be asked ----
+
+def unavailable(room):
+    with Server(room, ["--auth=file:/not/there"]) as s:
+        s.line()
+        for n in range(3):
+            said = s.cmd(b"a%d LOGIN riley firetruck" % n)
+            if said != [b"a%d NO [UNAVAILABLE] LOGIN failed" % n]:
+                yield s.wrong("try %d" % n)
+        if not s.line().startswith(b"* BYE Too many login failures"):
+            yield s.wrong("no BYE")
+        yield from s.finish() + s.check_said()
+        if any(x.startswith("Login failed") or "excessive" in x
+               for x in s.log()):
+            yield "the log blames the client: %s" % s.log()
+
+
+# ---- memory ----
+
+# What is sent piece by piece, an answer awaited behind each, until the one
+# to the tag z. {U} a user, {P} the password, {W} a wrong one; {u}, {p}, {w}
+# the same in base64, {m} and {x} PLAIN's messages with them, {M} as oneself.
+FORMS = {
+    "LOGIN with atoms": ["z LOGIN {U} {P}\r\n"],
+    "LOGIN with quoted strings": ['z LOGIN "{U}" "{P}"\r\n'],
+    "LOGIN with literals": ["z LOGIN {{{un}}}\r\n", "{U} {{{n}}}\r\n",
+                            "{P}\r\n"],
+    "LOGIN with literals that wait for nobody":
+        ["z LOGIN {{{un}+}}\r\n{U} {{{n}+}}\r\n{P}\r\n"],
+    "AUTHENTICATE PLAIN": ["z AUTHENTICATE PLAIN\r\n", "{m}\r\n"],
+    "AUTHENTICATE PLAIN with an initial response":
+        ["z AUTHENTICATE PLAIN {m}\r\n"],
+    "AUTHENTICATE PLAIN as oneself": ["z AUTHENTICATE PLAIN {M}\r\n"],
+    "AUTHENTICATE LOGIN": ["z AUTHENTICATE LOGIN\r\n", "{u}\r\n", "{p}\r\n"],
+    "AUTHENTICATE LOGIN with an initial response":
+        ["z AUTHENTICATE LOGIN {u}\r\n", "{p}\r\n"],
+    "two wrong tries before": ["x LOGIN {U} {W}\r\n",
+                               "y AUTHENTICATE PLAIN {x}\r\n",
+                               "z LOGIN {U} {P}\r\n"],
+    "LOGIN and others in one write":
+        ["a NOOP\r\nb LOGIN {U} {P}\r\nc NOOP\r\nd LIST \"\" *\r\n"
+         "z NOOP\r\n"],
+    "AUTHENTICATE and others in one write":
+        ["b AUTHENTICATE PLAIN\r\n{m}\r\nc NOOP\r\nz NOOP\r\n"],
+    "literals and others in one write":
+        ["b LOGIN {{{un}+}}\r\n{U} {{{n}+}}\r\n{P}\r\nc NOOP\r\nz NOOP\r\n"],
+    "LOGIN across two reads": ["{filling}z LOGIN {U} {P}\r\n"],
+    "two commands before it, misspelt":
+        ["x LOGN {U} {P}\r\n", "y LOGIN {U} {P} {P}\r\n",
+         "z LOGIN {U} {P}\r\n"],
+    "a password without a command before it":
+        ["{P}\r\n", "x {P} {W}\r\n", "z LOGIN {U} {P}\r\n"],
+    "base64 that is none before it":
+        ["x AUTHENTICATE PLAIN {m}!\r\n", "y AUTHENTICATE PLAIN\r\n",
+         "{m}{m}!\r\n", "z LOGIN {U} {P}\r\n"],
+    "unknown mechanisms and cancelled exchanges before it":
+        ["x AUTHENTICATE CRAM-MD5 {m}\r\n", "x AUTHENTICATE LOGIN {u}\r\n",
+         "*\r\n", "z AUTHENTICATE LOGIN\r\n", "{u}\r\n", "{p}\r\n"],
+    "LOGIN again": ["x LOGIN {U} {P}\r\n", "y LOGIN {U} {P}\r\n",
+                    'z LOGIN "{U}" "{P}"\r\n'],
+    "LOGIN again with literals":
+        ["x LOGIN {U} {P}\r\n", "y LOGIN {{{un}}}\r\n",
+         "z LOGIN {{{un}+}}\r\n{U} {{{n}+}}\r\n{P}\r\n"],
+    "AUTHENTICATE again": ["x AUTHENTICATE PLAIN {m}\r\n",
+                           "y AUTHENTICATE LOGIN {p}\r\n",
+                           "z AUTHENTICATE PLAIN {m}\r\n"],
+    "a refusal": ["z LOGIN {U} {W}\r\n"],
+    "a refusal of AUTHENTICATE": ["x AUTHENTICATE LOGIN\r\n", "{u}\r\n",
+                                  "{w}\r\n", "z NOOP\r\n"],
+    "a refusal for want of privacy":
+        ["x LOGIN {U} {P}\r\n", "y AUTHENTICATE PLAIN {m}\r\n",
+         "z LOGIN {{{un}+}}\r\n{U} {{{n}+}}\r\n{P}\r\n"],
+}
+OUTSIDE = {name for name in FORMS if name.startswith("a refusal")}
+IN_BYTES = 16384                # that the server reads at once
+PIECE, PIECE64 = 8, 12          # how much of a password is too much
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def windows(text, n):
+    return {text[i:i + n] for i in range(len(text) - n + 1)}
+
+
+def forms64(password):
+    """Its pieces in base64, however it lies in a message."""
+    found = set()
+    for n in range(3):
+        text = base64.b64encode(b"\0" * n + password)
+        found |= windows(text[4 if n else 0:-4], PIECE64)
+    return found
+
+
+def hash_pieces(passwd):
+    """Of the hashes what is not the same in all. Who has 31 letters of one
+    has one of these."""
+    with open(passwd, "rb") as f:
+        for line in f:
+            own = line.split(b":")[1].rpartition(b"$")[2]
+            for i in range(0, len(own) - 15, 16):
+                yield own[i:i + 16]
+
+
+def secret(n):
+    return "".join(RANDOM.choices(string.ascii_letters + string.digits,
+                                  k=n)).encode()
+
+
+def memory(pid):
+    """All that it can read, but what is a file's and can not have changed."""
+    found = []
+    with open("/proc/%d/maps" % pid) as maps, \
+            open("/proc/%d/mem" % pid, "rb", 0) as mem:
+        for line in maps:
+            span, rights, _, _, _, *name = line.split(None, 5)
+            if rights[0] != "r" or line.rstrip().endswith("]") and \
+                    "[v" in line or rights[1] != "w" and "/" in line:
+                continue
+            low, high = (int(x, 16) for x in span.split("-"))
+            mem.seek(low)
+            found.append(mem.read(high - low))
+            if len(found[-1]) != high - low:
+                raise login.Failure("can not read " + line)
+    return b"\n".join(found)
+
+
+def waits(s):
+    """Is it back at its client's next command?"""
+    return status_of(s, "State").startswith("S")
+
+
+class Secrets:
+    """One who logs in, and what nobody may find afterwards."""
+
+    def __init__(self, room, size=24):
+        name = RANDOM.choices(string.ascii_lowercase, k=20)
+        self.person = room.person("".join(name).encode(), secret(size))
+        self.wrong = secret(24)
+
+    def fill(self, text):
+        p = self.person
+        user, password = p.name, p.password
+        known = dict(
+            U=user.decode(), P=password.decode(), W=self.wrong.decode(),
+            u=b64(user), p=b64(password), w=b64(self.wrong),
+            m=b64(b"\0%s\0%s" % (user, password)),
+            x=b64(b"\0%s\0%s" % (user, self.wrong)),
+            M=b64(b"%s\0%s\0%s" % (user, user, password)),
+            un=len(user), n=len(password))
+        # So that the middle of the password is where a read ends.
+        left = IN_BYTES - len("z LOGIN %s " % known["U"]) - \
+            len(password) // 2
+        noop = "%s NOOP\r\n" % ("a" * (1 + left % 8))
+        known["filling"] = noop + "a NOOP\r\n" * ((left - len(noop)) // 8)
+        return text.format(**known).encode()
+
+    def found(self, data, hashes):
+        for word in (self.person.password, self.wrong):
+            for piece in windows(word, PIECE):
+                if piece in data:
+                    yield "a piece of a password: %s of %s" % (
+                        piece.decode(), word.decode())
+            for piece in forms64(word):
+                if piece in data:
+                    yield "a piece of it in base64: " + piece.decode()
+        for piece in hashes:
+            if piece in data:
+                yield "a piece of a hash: " + piece.decode()
+
+
+def play(s, secrets, texts, bytewise):
+    s.line()
+    s.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for n, text in enumerate(texts):
+        data = secrets.fill(text)
+        for i in range(0, len(data), 1 if bytewise else len(data)):
+            s.send(data[i:i + 1] if bytewise else data)
+        last = s.answer()[-1]
+        while n == len(texts) - 1 and last and not last.startswith(b"z "):
+            last = s.answer()[-1]
+    if not last:
+        yield s.wrong("it has hung up")
+
+
+def remembers(room, name, secrets, bytewise):
+    """What is left of a login in the server's memory."""
+    options = ["--auth=file:" + room.passwd, "--inbox=" + room.spool + "/%u"]
+    if name == "a refusal for want of privacy":
+        options.append("--plaintext=no")
+    with Server(room, options) as s:
+        yield from play(s, secrets, FORMS[name], bytewise)
+        login.wait_until(lambda: waits(s), "the next command")
+        data = memory(s.process.pid)
+        yield from secrets.found(data, room.hashes)
+        inside = b" OK [CAPABILITY " in s.raw and name not in OUTSIDE
+        if not inside and name not in OUTSIDE:
+            yield s.wrong("not in")
+        if inside and secrets.person.name not in data:
+            yield "not even the user's name is there: this shows nothing"
+        yield from s.finish()
+
+
+def sees(room, secrets):
+    """That memory() finds what is there: logins without their ends."""
+    for text in "a LOGIN {U} {P}", "b AUTHENTICATE PLAIN {m}":
+        with Server(room) as s:
+            s.line()
+            s.send(secrets.fill(text))
+            login.wait_until(lambda: list(secrets.found(
+                memory(s.process.pid), [])), "its password in memory")
+            yield from s.finish()
+
+
+def memory_tests(room):
+    """(name, test) of each; the file has all users before the first runs."""
+    found = []
+    plain = {name: Secrets(room) for name in FORMS}
+    bytewise = {name: Secrets(room) for name in list(FORMS)[:9]}
+    long = {name: Secrets(room, 500) for name in list(FORMS)[:9]}
+    watched = Secrets(room)
+
+    def test(what, *args):
+        def run(room):
+            if not ROOT:
+                raise Skip("needs root")
+            if login.sanitised():
+                raise Skip("a sanitised program keeps what it has freed")
+            yield from what(room, *args)
+        return run
+
+    found.append(("an unfinished login is seen in memory",
+                  test(sees, watched)))
+    for way, group, slow in (("", plain, False),
+                             (", byte by byte", bytewise, True),
+                             (", 500 letters", long, False)):
+        for name, secrets in group.items():
+            found.append((
+                "no password and no hash is left in memory: " + name + way,
+                test(remembers, name, secrets, slow)))
+    return found
+
+
+# ---- all of them ----
+
+TESTS = [
+    # The slowest first: each refusal takes three seconds.
+    ("LOGIN that nobody can judge counts as a try", unavailable),
+    ("a socket that listens is refused, and its clients hear nothing",
+     listening),
+    ("the same as xinetd with wait = yes starts it: syslog says so",
+     listening_syslog),
+    ("a program that is installed setuid or setgid refuses to run",
+     privileged),
+    ("--preauth is refused to root", preauth_root),
+    ("the client's socket as 0, 1 and 2: what a library says on stderr never "
+     "comes to the client who logs in", noise_in),
+    ("nor to one who is served as the caller", noise_caller),
+    ("nor with syslog, with or without /dev/null", noise_syslog),
+    ("without 0, 1 or 2 it ends, and says nothing anywhere", closed),
+    ("what the starter left open is closed before the greeting", inherited),
+    ("and after login nothing but the log is open", inherited_syslog),
+    ("after a login nothing of the starter's environment is left but TZ",
+     environment),
+    ("GCONV_PATH of the starter loads no code", gconv),
+    ("MAIL of the starter is nobody's INBOX", no_mail),
+    ("cwd, umask and cores are our own, before and after a login", process),
+    ("no process of the same user can look into it, before and after a login",
+     hidden),
+    ("nor one of root's that may not look into all", hidden_root),
+    ("who is in root's group is not there in a session", groups),
+]
+
+
+def end_all():
+    print("Bail out! It hangs.")
+    sys.stdout.flush()
+    for p in STARTED:
+        if p.poll() is None:
+            p.kill()
+    os._exit(1)
+
+
+def run_all(room, tap, tests):
+    skipped = {}
+
+    def work(test):
+        name, run = test
+        try:
+            yield from run(room)
+        except Skip as why:
+            skipped[name] = str(why)
+
+    for (name, _), bad in login.all_at_once(work, tests):
+        if name in skipped:
+            tap.skip(name, skipped[name])
+        else:
+            tap.point(name, bad)
+
+
+def main():
+    print("# SEED=%d" % SEED)
+    timer = threading.Timer(HANG, end_all)
+    timer.daemon = True
+    timer.start()
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    tap = Tap()
+    with Room() as room:
+        furnish(room)
+        tests = memory_tests(room)
+        room.hashes = list(hash_pieces(room.passwd))
+        run_all(room, tap, TESTS[:1] + tests + TESTS[1:])
+        left = [p.pid for p in STARTED if p.poll() is None]
+        tap.point("no process is left", ["%d runs" % pid for pid in left])
+        for p in STARTED:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+    timer.cancel()
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
