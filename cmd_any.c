@@ -30,7 +30,7 @@ cmd_any_capabilities(struct session *s)
 	struct str text;
 
 	buf_addf(&b, "CAPABILITY IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
-	    " UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
+	    " IDLE UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
 	    APPEND_MAX_BYTES);
 	if (s->state == STATE_NOT_AUTH)
 		buf_add(&b, s->plaintext ?

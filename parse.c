@@ -314,6 +314,13 @@ parse_sasl(struct parser *p, struct str challenge, struct str *out)
 	    parse_limit(p, "Response is too long");
 }
 
+void
+parse_again(struct parser *p)
+{
+	p->at_end = false;
+	p->line_left = LINE_MAX_BYTES;
+}
+
 int
 parse_atom(struct parser *p, struct str *out)
 {

@@ -83,6 +83,8 @@ int	parse_mailbox(struct parser *p, struct str *out);
 /* list-mailbox: an atom that may hold "%" "*" "]", or a string. */
 int	parse_list_mailbox(struct parser *p, struct str *out);
 
+/* After parse_end: the command goes on with another line (IDLE's DONE). */
+void	parse_again(struct parser *p);
 /*
  * The next line of a SASL exchange (RFC 3501 6.2.2), for which `challenge`,
  * in base64 as it is, is sent now; the line before it has been taken to its

@@ -47,12 +47,12 @@ static const struct command commands[] = {
 	{ "EXPUNGE", cmd_expunge, STATE_SELECTED, CMD_UID },
 
 	{ "APPEND", cmd_append, STATES_AUTH, 0 },
+	{ "IDLE", cmd_idle, STATES_AUTH, 0 },
 	{ "LOGIN", cmd_login, STATE_NOT_AUTH, 0 },
 	{ "AUTHENTICATE", cmd_authenticate, STATE_NOT_AUTH, 0 },
 
 	{ "STARTTLS", NULL, STATE_NOT_AUTH, CMD_LATER },
 	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
-	{ "IDLE", NULL, STATES_AUTH, CMD_LATER },
 	{ "SORT", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
 	    CMD_NOEXPUNGE },
 	{ "THREAD", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
@@ -161,16 +161,14 @@ run(struct session *s, struct request *q)
 }
 
 /*
- * After each command, so that the numbers in the next one are those that
- * the client knows, and new mail is told with whatever it asks next. A
- * mailbox that can not be read just now is a warning: RFC 3501 7.1.2, "The
+ * A mailbox that can not be read just now is a warning: RFC 3501 7.1.2, "The
  * untagged form indicates a warning; the command can still complete
  * successfully."
  */
-static void
-tell_changes(struct session *s, const struct request *q)
+void
+session_tell(struct session *s, bool expunge, bool uid)
 {
-	bool changed = false, expunge;
+	bool changed = false;
 	struct why why = { .text = "" };
 
 	mbox_rest(s->mbox);
@@ -181,10 +179,20 @@ tell_changes(struct session *s, const struct request *q)
 		reply_raw(&s->reply, STR("\r\n"));
 	}
 	s->view.stale |= changed;
-	/* RFC 3501 7.4.1: "a command is not "in progress" during the
-	 * negotiation of command continuation." */
-	expunge = q->whole && (q->uid || !(q->row->flags & CMD_NOEXPUNGE));
-	view_tell(&s->view, s->mbox, &s->reply, expunge, q->uid);
+	view_tell(&s->view, s->mbox, &s->reply, expunge, uid);
+}
+
+/*
+ * After each command, so that the numbers in the next one are those that
+ * the client knows, and new mail is told with whatever it asks next. RFC
+ * 3501 7.4.1: "a command is not "in progress" during the negotiation of
+ * command continuation."
+ */
+static void
+tell_changes(struct session *s, const struct request *q)
+{
+	session_tell(s, q->whole &&
+	    (q->uid || !(q->row->flags & CMD_NOEXPUNGE)), q->uid);
 }
 
 /*

@@ -75,6 +75,12 @@ enum err	session_open(struct session *s, const char *user,
  * the session ends with the answer: there is no way back. */
 enum result	session_become(struct session *s, struct outcome *o);
 
+/*
+ * Looks whether the selected mailbox has changed and tells the client what it
+ * may be told: EXPUNGE too when `expunge`, flags with their UIDs when `uid`.
+ */
+void	session_tell(struct session *s, bool expunge, bool uid);
+
 /* "CAPABILITY IMAP4rev1 ..." for this state, in the command's pool. */
 const char	*cmd_any_capabilities(struct session *s);
 /* Leaves the selected mailbox, if any, and closes s->other. */
@@ -120,6 +126,8 @@ COMMAND(cmd_noop);
 COMMAND(cmd_logout);
 COMMAND(cmd_id);
 COMMAND(cmd_namespace);
+/* cmd_idle.c */
+COMMAND(cmd_idle);
 /* cmd_login.c */
 COMMAND(cmd_login);
 COMMAND(cmd_authenticate);

@@ -72,14 +72,13 @@ io_deadline(struct io *io, int seconds)
 }
 
 /*
- * Waits until fd (-1: none) is ready or the deadline (0: none) passes: 0 or
- * an IO_ code. Signals are let in only inside ppoll(2), so that none slips in
- * between the look at the flag and the wait.
+ * Waits until one of n descriptors is ready or the deadline (0: none)
+ * passes: 0 or an IO_ code. Signals are let in only inside ppoll(2), so that
+ * none slips in between the look at the flag and the wait.
  */
 static int
-await(struct io *io, int fd, short events, int64_t deadline)
+await(struct io *io, struct pollfd *pfd, nfds_t n, int64_t deadline)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
 	struct timespec left;
 	sigset_t all, old;
 	int64_t ms;
@@ -97,7 +96,7 @@ await(struct io *io, int fd, short events, int64_t deadline)
 		else {
 			left.tv_sec = ms / 1000;
 			left.tv_nsec = ms % 1000 * 1000000;
-			r = ppoll(&pfd, fd >= 0, deadline == 0 ? NULL : &left,
+			r = ppoll(pfd, n, deadline == 0 ? NULL : &left,
 			    &old);
 			if (r < 0 && errno != EINTR)
 				code = IO_FAIL;
@@ -107,13 +106,21 @@ await(struct io *io, int fd, short events, int64_t deadline)
 	return code;
 }
 
+static int
+await_one(struct io *io, int fd, short events, int64_t deadline)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+
+	return await(io, &pfd, 1, deadline);
+}
+
 /* No descriptor is looked at, and no deadline: neither a client who is gone
  * nor one who chose his moment is told sooner. */
 void
 io_pause(struct io *io, int64_t until)
 {
 	io_flush(io);
-	await(io, -1, 0, until);
+	await(io, NULL, 0, until);
 }
 
 void
@@ -148,7 +155,7 @@ io_fill(struct io *io)
 		return io->ended = IO_FAIL;
 	io->in_at = io->in_n = 0;
 	do {
-		r = await(io, io->rfd, POLLIN,
+		r = await_one(io, io->rfd, POLLIN,
 		    end_of_wait(io, io->patience));
 		if (r != 0)
 			return io->ended = r;
@@ -158,6 +165,24 @@ io_fill(struct io *io)
 		return io->ended = n == 0 ? IO_EOF : IO_FAIL;
 	io->in_n = (size_t)n;
 	return 0;
+}
+
+int
+io_wait(struct io *io, int other, int64_t until)
+{
+	struct pollfd pfd[2] = {
+		{ .fd = io->rfd, .events = POLLIN },
+		{ .fd = other, .events = POLLIN },
+	};
+	int r;
+
+	if (io->in_at < io->in_n)
+		return 0;
+	io_flush(io);
+	if (io->ended || io->gone)
+		return IO_FAIL;
+	r = await(io, pfd, 2, until);
+	return r != 0 ? r : pfd[0].revents != 0 ? 0 : IO_OTHER;
 }
 
 int
@@ -234,7 +259,7 @@ put(struct io *io, const char *p, size_t n)
 			continue;
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			r = await(io, io->wfd, POLLOUT,
+			r = await_one(io, io->wfd, POLLOUT,
 			    end_of_wait(io, COMMAND_TIMEOUT));
 		else if (errno != EINTR)
 			r = IO_FAIL;

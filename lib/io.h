@@ -21,6 +21,8 @@ enum {
 	IO_TIMEOUT = -2,	/* the deadline passed */
 	IO_FAIL = -3,		/* read failed, or the client stopped reading */
 	IO_SIGNAL = -4,		/* SIGTERM, SIGHUP: *io.stop was set */
+	/* Of io_wait alone. */
+	IO_OTHER = -5,
 };
 
 struct io {
@@ -75,6 +77,14 @@ io_take(struct io *io)
 {
 	io->in_at++;
 }
+
+/*
+ * Waits, after sending what was written, for input: 0, or for the descriptor
+ * `other` (-1: none) to become readable: IO_OTHER, or until io_now() is
+ * `until` (0: never): IO_TIMEOUT. Nothing is read, and only IO_FAIL and
+ * IO_SIGNAL are final.
+ */
+int	io_wait(struct io *io, int other, int64_t until);
 
 /* Reads exactly n bytes; 0 or an IO_ code. */
 int	io_read(struct io *io, char *to, size_t n);

@@ -84,6 +84,15 @@ enum {
 	AUTH_UID_MIN = 100,
 	/* One line of a SASL exchange: base64 of three strings. */
 	SASL_LINE_BYTES = 8192,
+	/*
+	 * Milliseconds in IDLE: between two looks at the mailbox where
+	 * inotify would tell of changes, and where it does not; between two
+	 * signs of life (Dovecot's two minutes); how long hints are gathered.
+	 */
+	IDLE_LOOK_MS = 30000,
+	IDLE_LOOK_BLIND_MS = 5000,
+	IDLE_ALIVE_MS = 120000,
+	IDLE_GATHER_MS = 50,
 	/* Seconds that a command waits for a mailbox lock. */
 	LOCK_TIMEOUT = 30,
 };

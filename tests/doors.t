@@ -28,8 +28,9 @@ DOORS = [
     ('waiting', 'lib/io.c auth_worker.c', 'poll ppoll select pselect', ''),
     ('the client\'s bytes', 'lib/io.c',
      'send sendto sendmsg recv recvfrom recvmsg readv writev', ''),
-    # folder.c looks at the first bytes of a file; auth_worker.c: its pipe.
-    ('read', 'lib/io.c folder.c auth_worker.c', 'read', ''),
+    # folder.c looks at the first bytes of a file; auth_worker.c: its pipe;
+    # watch.c: inotify's hints.
+    ('read', 'lib/io.c folder.c auth_worker.c watch.c', 'read', ''),
     # fs.c fills our own unlinked files, dotlock.c says whose a lock is.
     ('write', 'lib/io.c lib/fs.c dotlock.c auth_worker.c', 'write', ''),
     ('reading at a place', 'lib/fs.c mbox_scan.c', 'pread preadv', ''),
@@ -62,6 +63,9 @@ DOORS = [
      'chown fchown lchown fchownat utime utimes futimens utimensat', ''),
     ('memory maps', 'lib/fs.c', 'mmap munmap mremap mprotect',
      '<sys/mman.h>'),
+    ('hints', 'watch.c',
+     'inotify_init inotify_init1 inotify_add_watch inotify_rm_watch',
+     '<sys/inotify.h>'),
     ('other programs', NOWHERE,
      'system execl execle execlp execv execve execvp execvpe fexecve '
      'posix_spawn posix_spawnp vfork clone dlopen dlsym', ''),

@@ -14,7 +14,7 @@ FLOORS = {
     0: 'params str mem buf log io err fs path login peer',
     1: 'set flags hash scan date fromline quote meta stamp match utf8 codec charset '
        'rfc822 mime pseudo',
-    2: 'lock dotlock mbox mbox_own mbox_scan mbox_match '
+    2: 'lock dotlock watch mbox mbox_own mbox_scan mbox_match '
        'mbox_text mbox_write mbox_store mbox_expunge mbox_append draft '
        'folder folder_own folder_name folder_list folder_change '
        'folder_subs folder_state '
@@ -23,7 +23,7 @@ FLOORS = {
     3: 'parse reply command ask',
     4: 'fetch body search searchtext view',
     5: 'cmd_any cmd_folder cmd_folder_change cmd_message cmd_expunge cmd_copy '
-       'cmd_append cmd_login session.h',
+       'cmd_append cmd_login cmd_idle session.h',
     6: 'session session_open options imapd auth auth_own auth_file auth_user auth_worker priv',
 }
 

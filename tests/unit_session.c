@@ -29,6 +29,7 @@ struct line {
 /* The made world. */
 static struct {
 	int64_t ms;		/* the clock, since 1970 */
+	int64_t said;		/* when the client said something last */
 	const struct line *next;	/* ends in a NULL text: says no more */
 	int say;		/* descriptor */
 	int took;		/* milliseconds to look at a password */
@@ -69,14 +70,18 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 	if (world.next->text == NULL || n == 0)
 		due = room;
 	else
-		due = world.next->after * INT64_C(1000);
-	if (n > 1 || room == INT64_MAX)
+		due = world.said + world.next->after * INT64_C(1000) -
+		    world.ms;
+	/* IDLE waits for hints, too; there are none. */
+	if (n > 2 || room == INT64_MAX)
 		abort();
 	if (due >= room) {
 		world.ms += room + 1;
 		return 0;
 	}
-	world.ms += due;
+	if (due > 0)
+		world.ms += due;
+	world.said = world.ms;
 	text = str_c((world.next++)->text);
 	if (write(world.say, text.p, text.n) != (ssize_t)text.n)
 		abort();
@@ -114,6 +119,7 @@ session(const struct line *lines, bool login, int idle_timeout)
 	if (out < 0 || pipe(fds) != 0)
 		abort();
 	world.next = lines;
+	world.said = world.ms;
 	world.say = fds[1];
 	io_init(&s.io, fds[0], out, NULL);
 	s.reply.io = &s.io;
@@ -187,6 +193,44 @@ check_autologout(void)
 	    t >= LOGIN_TIMEOUT && t <= LOGIN_TIMEOUT + 1);
 	CHECK("and said as well",
 	    strstr(said, "\r\n* BYE Autologout") != NULL);
+}
+
+/* How often the text stands in what was said. */
+static unsigned
+times(const char *said, const char *text)
+{
+	unsigned n = 0;
+
+	while ((said = strstr(said, text)) != NULL) {
+		said += strlen(text);
+		n++;
+	}
+	return n;
+}
+
+/* RFC 2177: "it MAY log the client off implicitly at the end of its timeout
+ * period." */
+static void
+check_idle(void)
+{
+	static const struct line silent[] = { { 0, "a1 IDLE\r\n" },
+	    { 0, NULL } };
+	static const struct line done[] = { { 0, "a1 SELECT INBOX\r\n" },
+	    { 0, "a2 IDLE\r\n" }, { 300, "DONE\r\n" },
+	    { 0, "a3 LOGOUT\r\n" }, { 0, NULL } };
+	const char *said;
+	int64_t t;
+
+	t = lasted(silent, false, IDLE_TIMEOUT, &said);
+	CHECK("IDLE lasts thirty minutes, then the client is logged out",
+	    t >= 1800 && t <= 1801 &&
+	    strstr(said, "\r\n* BYE Autologout") != NULL);
+	CHECK("meanwhile it has a sign of life every two minutes",
+	    times(said, "* OK Still here\r\n") == 14);
+	t = lasted(done, false, IDLE_TIMEOUT, &said);
+	CHECK("DONE ends it at once", t == 300 &&
+	    times(said, "* OK Still here\r\n") == 2 &&
+	    strstr(said, "a2 OK IDLE completed\r\n") != NULL);
 }
 
 #define WRONG "a1 LOGIN riley wrong\r\n"
@@ -366,6 +410,7 @@ main(void)
 		return 1;
 	snprintf(inbox, sizeof(inbox), "%s/inbox", home);
 	check_autologout();
+	check_idle();
 	check_held_back();
 	check_tries();
 	snprintf(other_name, sizeof(other_name), "%s/other", home);
