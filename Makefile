@@ -117,7 +117,7 @@ run:
 # Configuration that is there already and differs is an admin's work: it is
 # kept. Running sessions keep the program that they have.
 SYSCONFDIR = /etc
-DOCS = README DESIGN LOCKING VIOLATIONS CHANGES LICENSE
+DOCS = README DESIGN INDEX LOCKING VIOLATIONS CHANGES LICENSE
 CONFIG = xinetd.d/imap pam.d/imap
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 MAN8 = $(DESTDIR)$(PREFIX)/share/man/man8

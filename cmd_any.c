@@ -1,7 +1,7 @@
 /*
  * cmd_any.c - the commands that need no mailbox: CAPABILITY, NOOP, LOGOUT,
- * ID and NAMESPACE. What NOOP tells is told by session.c, as after every
- * command.
+ * ID and NAMESPACE. What NOOP tells is told by session.c, which also tells
+ * after every command.
  */
 #include "session.h"
 
@@ -58,10 +58,13 @@ cmd_capability(struct session *s, struct parser *p, struct outcome *o,
 enum result
 cmd_noop(struct session *s, struct parser *p, struct outcome *o, bool uid)
 {
-	(void)s;
 	(void)o;
 	(void)uid;
-	return parse_end(p) != 0 ? RES_BAD : RES_OK;
+	if (parse_end(p) != 0)
+		return RES_BAD;
+	if (s->state == STATE_SELECTED)
+		session_tell_idle(s);
+	return RES_OK;
 }
 
 /*

@@ -374,7 +374,8 @@ count_only(struct session *s, struct str name, struct mbox **out,
 	if (e == E_OK)
 		e = find_open(s, folder.path, out, why);
 	*ours = e == E_OK && *out == NULL;
-	return *ours ? mbox_open(out, folder.path, folder.inbox, why) : e;
+	return *ours ? mbox_open(out, folder.path, folder.inbox,
+	    s->own_dir, why) : e;
 }
 
 /*

@@ -109,7 +109,7 @@ has_mail(struct session *s, struct str name)
 	bool empty;
 
 	empty = folder_path(&s->folders, name, &folder, NULL) == E_OK &&
-	    mbox_open(&mbox, folder.path, false, NULL) == E_OK &&
+	    mbox_open(&mbox, folder.path, false, NULL, NULL) == E_OK &&
 	    mbox->n == 0;
 	mbox_close(mbox);
 	return !empty;

@@ -74,7 +74,7 @@ when_due(struct session *s, struct idle *idle)
 
 	if (s->mbox != NULL && now >= idle->look) {
 		idle->look = next_look(idle);
-		session_tell(s, true, false);
+		session_tell_idle(s);
 	}
 	if (now >= idle->alive)
 		stay_alive(s, idle);

@@ -24,7 +24,6 @@ enum {
 	/* Head and tail of the known file that must not have changed when
 	 * only the rest is to be scanned. */
 	EDGE_BYTES = 4096,
-	HEAD_MAX = 1048576,
 	/*
 	 * A time stamp younger than this may be shared by a later change:
 	 * clocks of the kernel tick, 10 ms at most (mbox.md 5.2).
@@ -110,6 +109,17 @@ set_state(struct mbox_state *state, const struct stat *st)
 	    RACY_SECONDS_MS : RACY_MS);
 }
 
+bool
+mbox_look_at(const struct mbox *mbox, struct mbox_state *now)
+{
+	struct stat st;
+
+	if (fstat(mbox->fd, &st) != 0)
+		return false;
+	set_state(now, &st);
+	return true;
+}
+
 /* Hash of n bytes from `at` on; -1 if unreadable. */
 static int
 edge(const struct mbox *mbox, int64_t at, size_t n, uint64_t *out)
@@ -154,7 +164,7 @@ head_bytes(const struct mbox *mbox, int64_t size)
 		n = mbox->msgs[0].start + mbox->msgs[0].from +
 		    mbox->msgs[0].head;
 	if (n > end)
-		end = n < HEAD_MAX ? n : HEAD_MAX;
+		end = n < MBOX_HEAD_MAX ? n : MBOX_HEAD_MAX;
 	return (size_t)(end < size ? end : size);
 }
 
@@ -271,12 +281,15 @@ enum err
 mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
 	struct mbox_state *state = &mbox->state;
-	bool intact, first = !mbox->own->shown;
+	bool intact, first = !mbox->own->shown, from_index;
 	enum err e = E_NOTMBOX;
 	struct stat st;
 
 	if (fstat(mbox->fd, &st) != 0)
 		return from_errno(why, "look at");
+	from_index = first && !all && mbox_index_load(mbox);
+	first = first && !from_index;
+	*changed = *changed || from_index;
 	all = all || first || state->racy;
 	if (!all && same_state(state, &st))
 		return E_OK;
@@ -287,6 +300,13 @@ mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	intact = is_intact(mbox, &st);
 	if (!all && intact && state->size > 0 && st.st_size > state->size)
 		e = sync_tail(mbox, &st, why);
+	mbox->own->trusted = (mbox->own->trusted || from_index) && e == E_OK;
+	/* Not as it was when the index was left: then it is worth nothing. */
+	if (e == E_NOTMBOX && from_index) {
+		mbox_index_forget(mbox);
+		intact = false;
+		first = true;
+	}
 	if (e == E_NOTMBOX)
 		e = sync_all(mbox, &st, intact, first, why);
 	if (e != E_OK)
@@ -472,6 +492,12 @@ mbox_sync(struct mbox *mbox, bool *changed, struct why *why)
 }
 
 enum err
+mbox_confirm(struct mbox *mbox, bool *changed, struct why *why)
+{
+	return sync_file(mbox, mbox->own->trusted, changed, why);
+}
+
+enum err
 mbox_verify(struct mbox *mbox, bool *changed, struct why *why)
 {
 	return sync_file(mbox, true, changed, why);
@@ -498,7 +524,8 @@ new_mbox(const char *path, bool inbox)
 
 enum err
 mbox_open_as(struct mbox **out, const char *path, bool inbox,
-    const struct mbox_writer *writer, bool claims, struct why *why)
+    const char *dir, const struct mbox_writer *writer, bool claims,
+    struct why *why)
 {
 	struct mbox *mbox = new_mbox(path, inbox);
 	struct mbox_scan empty = { .n = 0 };
@@ -509,8 +536,8 @@ mbox_open_as(struct mbox **out, const char *path, bool inbox,
 	mbox->own->claims = claims;
 	/* Where there is no file, one may come. */
 	mbox->own->may_write = writer != NULL;
-	mbox->spool = writer != NULL ? writer->dir : NULL;
-	e = sync_file(mbox, true, NULL, why);
+	mbox->dir = dir;
+	e = sync_file(mbox, false, NULL, why);
 	if (e == E_OK && mbox->uidnext == 0) {
 		mbox_number(mbox, &empty);
 		e = mbox_settle(mbox, &changed, why);
@@ -527,9 +554,10 @@ mbox_open_as(struct mbox **out, const char *path, bool inbox,
 }
 
 enum err
-mbox_open(struct mbox **out, const char *path, bool inbox, struct why *why)
+mbox_open(struct mbox **out, const char *path, bool inbox, const char *dir,
+    struct why *why)
 {
-	return mbox_open_as(out, path, inbox, NULL, false, why);
+	return mbox_open_as(out, path, inbox, dir, NULL, false, why);
 }
 
 void
@@ -537,6 +565,7 @@ mbox_close(struct mbox *mbox)
 {
 	if (mbox == NULL)
 		return;
+	mbox_index_save(mbox);
 	if (mbox->fd >= 0)
 		close(mbox->fd);
 	mbox_free_window(mbox->own);

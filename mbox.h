@@ -57,19 +57,20 @@ struct mbox {
 	bool sticky;		/* UIDs last beyond this session */
 	bool writable;		/* by mbox_write.h */
 	struct keywords keywords;
-	/* Where a message too big for memory is copied to, unlinked; NULL:
-	 * nowhere. The writer's, else set by the caller, who keeps it. */
-	const char *spool;
+	/* ~/.imapd, or NULL: what is remembered of mailboxes is there, and a
+	 * message too big for memory is copied there, unlinked. */
+	const char *dir;
 	struct mbox_private *own;
 };
 
 /*
- * Opens and scans, for reading only. path must be resolved already
- * (folder_path). A missing INBOX is an empty one. On failure *out is NULL:
+ * Opens, for reading only, and scans what `dir` (as above; the caller keeps
+ * it) does not know. path must be resolved already (folder_path). A missing
+ * INBOX is an empty one. On failure *out is NULL:
  * E_NOENT, E_PERM, E_NOTMBOX, E_INUSE, E_IO. mbox_close frees; NULL is fine.
  */
 enum err	mbox_open(struct mbox **out, const char *path, bool inbox,
-		    struct why *why);
+		    const char *dir, struct why *why);
 void		mbox_close(struct mbox *mbox);
 
 /*
@@ -78,6 +79,13 @@ void		mbox_close(struct mbox *mbox);
  * *changed (when not NULL). On failure the list is what it was.
  */
 enum err	mbox_sync(struct mbox *mbox, bool *changed, struct why *why);
+/*
+ * The same, but of a mailbox that has grown since the session before this one
+ * it reads all, once: flags that others changed in place meanwhile do not
+ * show in its new end. For when nobody waits.
+ */
+enum err	mbox_confirm(struct mbox *mbox, bool *changed,
+		    struct why *why);
 /* The same after reading the whole file, whatever its times say: CHECK. */
 enum err	mbox_verify(struct mbox *mbox, bool *changed, struct why *why);
 

@@ -216,7 +216,7 @@ add_new(struct mbox *mbox, struct msg *msg)
 	}
 	mbox->uidnext = msg->uid + 1;
 	if (mbox->n == mbox->room) {
-		mbox->room = mbox->room == 0 ? 64 :
+		mbox->room = mbox->room < 64 ? 64 :
 		    mbox->room + mbox->room / 2;
 		mbox->msgs = xrealloc(mbox->msgs, mbox->room,
 		    sizeof(*mbox->msgs));

@@ -20,6 +20,8 @@ enum {
 	/* So many UIDs below the highest one there are no more of them:
 	 * nobody need think of that within a session. */
 	UIDS_SPARE = 0x2000000,
+	/* Of the head that must not have changed when a file grew. */
+	MBOX_HEAD_MAX = 1048576,
 };
 
 enum {
@@ -59,10 +61,13 @@ struct mbox_private {
 	bool unsettled;		/* something of the list is to be stamped */
 	bool shown;		/* the list's UIDs count: somebody may know
 				 * them, or they stand in the file */
+	bool trusted;		/* the list began with the index, to which
+				 * the file has only been added, it seems */
 	bool based;		/* uidvalidity stands in the file */
 	uint32_t uidlast;	/* and so does this, as last UID */
 	uint32_t uidvalidity_before;	/* one whose UIDs are used up, or 0 */
 	size_t head_n;		/* bytes that head_edge is of */
+	struct mbox_state indexed;	/* what the index in ~/.imapd is of */
 	/* UW's pseudo message, which holds it then: From_ line and header
 	 * begin at offset pseudo, of so many bytes; 0 when there is none. */
 	int64_t pseudo;
@@ -90,8 +95,9 @@ enum err	mbox_sync_locked(struct mbox *mbox, bool all, bool *changed,
 		    struct why *why);
 /* mbox_open for whichever purpose. */
 enum err	mbox_open_as(struct mbox **out, const char *path,
-		    bool inbox, const struct mbox_writer *writer,
-		    bool claims, struct why *why);
+		    bool inbox, const char *dir,
+		    const struct mbox_writer *writer, bool claims,
+		    struct why *why);
 
 /* Under either lock: was a rewrite of this file interrupted, as far as we
  * may write to it? Under none: carries it to its end. */
@@ -170,6 +176,19 @@ enum err	mbox_claim(struct mbox *mbox, struct why *why);
  */
 enum err	mbox_header(struct mbox *mbox, const struct msg *msg,
 		    struct str *out, struct why *why);
+
+/* The state of the open file, as it is now. */
+bool		mbox_look_at(const struct mbox *mbox,
+		    struct mbox_state *now);
+/*
+ * The list as some session left it in ~/.imapd, if it is of this file and the
+ * file is as it was, or longer: then all is set as after a first scan, the
+ * state being that of the index. _save keeps it there, where all of it stands
+ * in the file; _forget makes the mailbox one of which nothing is known.
+ */
+bool		mbox_index_load(struct mbox *mbox);
+void		mbox_index_save(struct mbox *mbox);
+void		mbox_index_forget(struct mbox *mbox);
 
 /*
  * One pass over a mailbox file, or over its tail. The caller holds the read

@@ -73,7 +73,7 @@ fill_spool(struct mbox *mbox, int64_t at, uint64_t need, struct why *why)
 	int fd;
 
 	mbox_free_window(mbox->own);
-	fd = fs_spool(mbox->spool);
+	fd = fs_spool(mbox->dir);
 	if (fd < 0)
 		return why_set(why, E_LIMIT, "no room for a message of "
 		    "%llu bytes", (unsigned long long)need);

@@ -722,7 +722,8 @@ mbox_open_writer(struct mbox **out, const char *path, bool inbox,
 
 	if (mode == MBOX_SELECT)
 		prepare_journal(writer);
-	e = mbox_open_as(out, path, inbox, writer, mode == MBOX_SELECT, why);
+	e = mbox_open_as(out, path, inbox, writer->dir, writer,
+	    mode == MBOX_SELECT, why);
 	/* If the file loses it, the next one must be larger. */
 	if (e == E_OK && (*out)->own->based)
 		folder_uidvalidity_used(writer->folders, (*out)->uidvalidity,

@@ -50,6 +50,9 @@ enum err	mbox_open_writer(struct mbox **out, const char *path,
 		    bool inbox, enum mbox_mode mode,
 		    const struct mbox_writer *writer, struct why *why);
 
+/* Forgets what ~/.imapd (dir) holds of a mailbox file that is no more. */
+void		mbox_index_drop(const char *dir, dev_t dev, ino_t ino);
+
 /* STORE's three forms. */
 enum mbox_how { MBOX_SET, MBOX_ADD, MBOX_REMOVE };
 struct mbox_change {

@@ -165,21 +165,42 @@ run(struct session *s, struct request *q)
  * untagged form indicates a warning; the command can still complete
  * successfully."
  */
-void
-session_tell(struct session *s, bool expunge, bool uid)
+static void
+tell(struct session *s, enum err e, bool changed, const struct why *why,
+    bool expunge, bool uid)
 {
-	bool changed = false;
-	struct why why = { .text = "" };
-
-	mbox_rest(s->mbox);
-	if (mbox_sync(s->mbox, &changed, &why) != E_OK) {
-		log_warn("can not look for changes: %s", why.text);
+	if (e != E_OK) {
+		log_warn("can not look for changes: %s", why->text);
 		reply_raw(&s->reply, STR("* NO Can not look for changes: "));
-		reply_text(&s->reply, why.text);
+		reply_text(&s->reply, why->text);
 		reply_raw(&s->reply, STR("\r\n"));
 	}
 	s->view.stale |= changed;
 	view_tell(&s->view, s->mbox, &s->reply, expunge, uid);
+}
+
+void
+session_tell(struct session *s, bool expunge, bool uid)
+{
+	struct why why = { .text = "" };
+	bool changed = false;
+	enum err e;
+
+	mbox_rest(s->mbox);
+	e = mbox_sync(s->mbox, &changed, &why);
+	tell(s, e, changed, &why, expunge, uid);
+}
+
+void
+session_tell_idle(struct session *s)
+{
+	struct why why = { .text = "" };
+	bool changed = false;
+	enum err e;
+
+	mbox_rest(s->mbox);
+	e = mbox_confirm(s->mbox, &changed, &why);
+	tell(s, e, changed, &why, true, false);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -370,6 +371,58 @@ fs_replace(const char *dir, const char *name, struct str bytes)
 	if (r != 0)
 		take_back(AT_FDCWD, path);
 	return r;
+}
+
+/* Ours to fill: nobody else is at it, and it still has the name. */
+static int
+claim(int fd, const char *path)
+{
+	struct stat here, there;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &here) != 0 ||
+	    lstat(path, &there) != 0)
+		return -1;
+	if (here.st_dev == there.st_dev && here.st_ino == there.st_ino &&
+	    S_ISREG(here.st_mode) && here.st_nlink == 1)
+		return 0;
+	errno = EWOULDBLOCK;
+	return -1;
+}
+
+int
+fs_cache(const char *dir, const char *name, struct str bytes)
+{
+	char temp[256], path[4096];
+	int fd, r, n = snprintf(temp, sizeof(temp), "%s.new", name);
+
+	if (n < 0 || (size_t)n >= sizeof(temp)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (path_in(path, sizeof(path), dir, temp) != 0)
+		return -1;
+	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	r = claim(fd, path);
+	if (r == 0 && (ftruncate(fd, 0) != 0 || fs_pwrite(fd, bytes.p,
+	    bytes.n, 0) != 0 || fs_rename_own(dir, temp, name) != 0)) {
+		take_back(AT_FDCWD, path);
+		r = -1;
+	}
+	close(fd);
+	return r;
+}
+
+int
+fs_drop(const char *dir, const char *name)
+{
+	char path[4096];
+
+	if (path_in(path, sizeof(path), dir, name) != 0)
+		return -1;
+	return unlink(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 /*

@@ -66,6 +66,14 @@ int	fs_read(const char *dir, const char *name, struct buf *out);
  */
 int	fs_replace(const char *dir, const char *name, struct str bytes);
 /*
+ * The same for what can be done without: does not wait for the disk, so that
+ * after a power cut the file may hold anything, and leaves it to another
+ * process that is just doing it (-1, EWOULDBLOCK).
+ */
+int	fs_cache(const char *dir, const char *name, struct str bytes);
+/* Removes our file `name`; one that is not there is no failure. */
+int	fs_drop(const char *dir, const char *name);
+/*
  * A new file, mode 0600, of these bytes in the directory open on `dir`;
  * EEXIST when the name is taken. At any failure nothing of it is left.
  */

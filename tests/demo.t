@@ -51,7 +51,9 @@ class Demo:
         self.process = subprocess.Popen(
             ["tests/demo"], cwd=top, env=environment(PORT=str(self.port)),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            # Who runs the tests in the background may not know Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.text = ""
         while not self.text.endswith(READY):
             line = self.process.stdout.readline()

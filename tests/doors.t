@@ -18,8 +18,8 @@ DOORS = [
     # danger, files, functions, other words
     ('charset conversion', 'lib/charset.c',
      'iconv iconv_open iconv_close', '<iconv.h>'),
-    # folder_state.c and journal.c lock small files of ours.
-    ('file locks', 'lock.c folder_state.c journal.c', 'flock lockf',
+    # folder_state.c, journal.c and fs.c lock small files of ours.
+    ('file locks', 'lock.c folder_state.c journal.c lib/fs.c', 'flock lockf',
      'F_SETLK F_SETLKW F_GETLK F_OFD_SETLK F_OFD_SETLKW F_OFD_GETLK '
      'LOCK_SH LOCK_EX LOCK_UN F_SETLEASE'),
     # imapd.c asks whether descriptors 0 to 2 are open.

@@ -21,8 +21,8 @@ What can be known is what stands in the file. So the rule is:
 
  - Nor does a file remember UIDs above its highest X-UID that have been
    expunged: an X-UID in such a gap at the end, up to the last UID, is taken
-   for a message that was there, with its flags. A session that was open
-   knows better.
+   for a message that was there, with its flags. A session that was open, and
+   one that finds the index of the last, know better.
 
 Status: RO and the like of new mail are believed (a filter may have set
 them), \\Deleted never.
@@ -293,7 +293,8 @@ def judge(forgery, before, after, trusted, texts):
     if sorted(set(after.uids)) != after.uids:
         bad.append("UIDs do not rise: %s" % after.uids[-8:])
     if before and not before.open and \
-            max(before.uids, default=0) < forgery.claims < before.uidnext:
+            max(before.uids, default=0) < forgery.claims < before.uidnext \
+            and came[:1] == [forgery.claims]:
         claims = forgery.claims
     if after.deleted and not trusted and not claims:
         bad.append("\\Deleted: %s" % after.deleted)

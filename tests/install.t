@@ -18,7 +18,7 @@ import hostile
 from service import XINETD, listens
 
 tap = hostile.Tap()
-DOCS = "README DESIGN LOCKING VIOLATIONS CHANGES LICENSE".split()
+DOCS = "README DESIGN INDEX LOCKING VIOLATIONS CHANGES LICENSE".split()
 XINETD_D = "etc/xinetd.d/imap"
 PAM_D = "etc/pam.d/imap"
 CONFIG = [XINETD_D, PAM_D]

@@ -25,6 +25,7 @@ not do what the others do, that is written beside the code that knows of it:
  - \\Recent is for whoever looks first, so it is not compared.
 """
 
+import glob
 import os
 import random
 import shutil
@@ -365,7 +366,27 @@ def turn_deliver(house, model, rng):
     return ["delivery"]
 
 
-TURNS = [turn_ours, turn_ours, turn_dovecot, turn_dovecot, turn_uw, turn_uw,
+def turn_spoil(house, _, rng):
+    """Our index is damaged, or an old one comes back."""
+    paths = glob.glob(os.path.join(house.world.home, ".imapd", "index.*"))
+    old = getattr(house, "indexes", [])
+    if not paths:
+        return ["no index"]
+    with open(paths[0], "r+b") as f:
+        data = f.read()
+        house.indexes = (old + [data])[-4:]
+        how = rng.choice(("shorter", "another bit", "an old one"))
+        at = rng.randrange(len(data))
+        new = {"shorter": data[:at], "an old one": rng.choice(old or [b""]),
+               "another bit": data[:at] + bytes([data[at] ^ 1 << at % 8]) +
+               data[at + 1:]}[how]
+        f.seek(0)
+        f.write(new)
+        f.truncate()
+    return [how]
+
+
+TURNS = [turn_spoil, turn_ours, turn_ours, turn_dovecot, turn_dovecot, turn_uw, turn_uw,
          turn_mailutil, turn_mutt, turn_mutt, turn_deliver]
 
 

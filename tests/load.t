@@ -68,17 +68,20 @@ def descriptors(service):
     return len(os.listdir("/proc/%d/fd" % service.pid))
 
 
-# What a session keeps in ~/.imapd.
+# What a session keeps in ~/.imapd; an index for each mailbox besides.
 KEPT = {"journal", "lock", "uidvalidity"}
+INDEX = re.compile(r"index\.[0-9a-f]+\.[0-9a-f]+")
 
 
 def files(service):
     """All that is there, but for what is to be kept."""
     found = set()
     for path, dirs, names in os.walk(service.dir):
-        keep = KEPT if path.endswith("/.imapd") else {".imapd"}
+        own = path.endswith("/.imapd")
         found |= {os.path.join(path, name)
-                  for name in set(dirs + names) - keep}
+                  for name in set(dirs + names) - (KEPT if own else
+                                                   {".imapd"})
+                  if not (own and INDEX.fullmatch(name))}
     return found
 
 

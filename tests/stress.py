@@ -577,6 +577,67 @@ class Delivery(Actor):
         self.model.count('delivered')
 
 
+class Spoiler(Actor):
+    """Does to the indexes in ~/.imapd what a disk, a backup or a bad hand may
+    do: they may cost time, and nothing else."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.dir = os.path.join(self.model.home, '.imapd')
+        self.old = []
+
+    def turn(self):
+        time.sleep(self.rng.uniform(0, 0.05))
+        if not os.path.isdir(self.dir):
+            return
+        names = [n for n in os.listdir(self.dir) if n.startswith('index.')]
+        if not names:
+            return
+        path = os.path.join(self.dir, self.rng.choice(names))
+        way = self.rng.choice((self.remove, self.shorten, self.flip,
+                               self.swap, self.keep, self.put_back))
+        try:
+            way(path, os.path.join(self.dir, self.rng.choice(names)))
+            self.model.count('indexes spoilt')
+        except FileNotFoundError:       # a session was there before
+            pass
+
+    def remove(self, path, _):
+        os.unlink(path)
+
+    def shorten(self, path, _):
+        os.truncate(path, self.rng.randrange(os.stat(path).st_size + 1))
+
+    def flip(self, path, _):
+        with open(path, 'r+b') as f:
+            data = bytearray(f.read())
+            if data:
+                data[self.rng.randrange(len(data))] ^= \
+                    1 << self.rng.randrange(8)
+                f.seek(0)
+                f.write(data)
+
+    def swap(self, path, other):
+        os.rename(path, path + '.x')
+        if other != path:
+            os.rename(other, path)
+        os.rename(path + '.x', other)
+
+    def keep(self, path, _):
+        with open(path, 'rb') as f:
+            self.old = (self.old + [(path, f.read())])[-5:]
+
+    def put_back(self, *_):
+        """Over the one that is there, as a session itself replaces it."""
+        if self.old:
+            path, data = self.rng.choice(self.old)
+            with open(path + '.y', 'wb') as f:
+                f.write(data)
+            if ROOT:
+                os.chown(path + '.y', NOBODY, NOBODY)
+            os.rename(path + '.y', path)
+
+
 class Foreign(Actor):
     """Another mail reader rewrites a mailbox, as mutt does it."""
 
@@ -738,6 +799,7 @@ def plan_of(rng):
             'sessions': rng.choice((2, 3, 4)),
             'sync': rng.random() < 0.5}
     plan['strip'] = plan['foreign'] and rng.random() < 0.4
+    plan['spoil'] = rng.random() < 0.5
     plan['unbase'] = plan['foreign'] and rng.random() < 0.3
     for word in os.environ.get('PLAN', '').split():
         name, _, value = word.partition('=')
@@ -763,6 +825,9 @@ def play(seed, seconds, program, keep=None):
                       program) for i in range(plan['sessions'])]
     actors.append(Delivery(model, random.Random(rng.random()), 'mda',
                            until))
+    if plan['spoil']:
+        actors.append(Spoiler(model, random.Random(rng.random()), 'spoiler',
+                              until))
     if plan['foreign']:
         actors.append(Foreign(model, random.Random(rng.random()), 'mutt',
                               until))

@@ -210,7 +210,8 @@ check_files(void)
 	    append(2, NULL, STR("hu\r\n"), &first) == E_OK &&
 	    mbox->n == 2 && first == 6 && mbox->msgs[1].uid == 7);
 	mbox_close(mbox);
-	CHECK("and they last", mbox_open(&mbox, path, true, &why) == E_OK &&
+	CHECK("and they last",
+	    mbox_open(&mbox, path, true, NULL, &why) == E_OK &&
 	    mbox->sticky && mbox->n == 2 && mbox->msgs[0].uid == 6);
 }
 

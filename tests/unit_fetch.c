@@ -317,7 +317,7 @@ main(void)
 	plans();
 	mailbox(one, two, three);
 	if (!CHECK("a mailbox opens",
-	    mbox_open(&mbox, path, false, &why) == E_OK)) {
+	    mbox_open(&mbox, path, false, NULL, &why) == E_OK)) {
 		printf("# %s\n", why.text);
 		return unit_end();
 	}

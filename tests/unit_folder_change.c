@@ -73,7 +73,7 @@ test_create(void)
 	    mode_of(".imapd/uidvalidity") == (S_IFREG | 0600));
 	umask(old);
 	CHECK("it opens without a message",
-	    mbox_open(&mbox, in_home("a/b/c"), false, NULL) == E_OK &&
+	    mbox_open(&mbox, in_home("a/b/c"), false, NULL, NULL) == E_OK &&
 	    mbox->n == 0 && mbox->uidnext == 1 && mbox->sticky);
 	first = mbox->uidvalidity;
 	mbox_close(mbox);

@@ -214,7 +214,7 @@ check_row(const struct row *row, struct buf *out)
 	enum err e;
 
 	put(row->text, O_TRUNC);
-	e = mbox_open(&mbox, path, !row->other, &why);
+	e = mbox_open(&mbox, path, !row->other, NULL, &why);
 	if (row->list == NULL) {
 		CHECK(row->what, e == E_NOTMBOX);
 		return;
@@ -269,7 +269,7 @@ check_changes(struct buf *out)
 
 	unlink(path);
 	if (!CHECK("a missing INBOX is empty",
-	    mbox_open(&mbox, path, true, &why) == E_OK && mbox->n == 0))
+	    mbox_open(&mbox, path, true, NULL, &why) == E_OK && mbox->n == 0))
 		return;
 	put(STR(M1), 0);
 	check_synced(mbox, out, "its first message is seen",
@@ -336,7 +336,7 @@ check_settled(struct buf *out)
 
 	put(STR(M1 "\n"), O_TRUNC);
 	if (!CHECK("a mailbox opens",
-	    mbox_open(&mbox, path, true, &why) == E_OK))
+	    mbox_open(&mbox, path, true, NULL, &why) == E_OK))
 		return;
 	settle(mbox);
 	put(STR(M2 "\n"), O_APPEND);
@@ -394,7 +394,7 @@ check_order(void)
 	put(STR(F1 "S: x\n" BASE STAMP("3") "\nhi\n\n"
 	    F2 "S: y\nX-UID: 5\n\nho\n\n"), O_TRUNC);
 	if (!CHECK("a stamped mailbox opens",
-	    mbox_open(&mbox, path, true, &why) == E_OK))
+	    mbox_open(&mbox, path, true, NULL, &why) == E_OK))
 		return;
 	check_text(mbox, 3, false, "S: x~~|");
 	check_text(mbox, 3, true, "S: x~~|hi~");
@@ -430,7 +430,7 @@ check_quoted(struct buf *out)
 	buf_add(&b, STR("\n" F2 "S: y\n" STAMP("5") "\nho\n\n"));
 	put(buf_str(&b), O_TRUNC);
 	if (!CHECK("a big quoted message is found",
-	    mbox_open(&mbox, path, true, &why) == E_OK && mbox->n == 2))
+	    mbox_open(&mbox, path, true, NULL, &why) == E_OK && mbox->n == 2))
 		return;
 	CHECK("its size is that without the quoting",
 	    mbox->msgs[0].size == 8 + lines * 8);
@@ -451,7 +451,7 @@ check_quoted(struct buf *out)
 	put(STR(F1 ">From a\nS: x\n" BASE QUOTED "\n>From b\n\n"
 	    F2 "S: y\n" STAMP("4") "\nho\n\n"), O_TRUNC);
 	if (!CHECK("a small one is found",
-	    mbox_open(&mbox, path, true, &why) == E_OK))
+	    mbox_open(&mbox, path, true, NULL, &why) == E_OK))
 		return;
 	check_text(mbox, 3, false, "From a~S: x~~|");
 	check_text(mbox, 3, true, "From a~S: x~~|From b~");

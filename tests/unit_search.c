@@ -75,7 +75,7 @@ open_mailbox(void)
 	if (fd < 0 || write(fd, mail, sizeof(mail) - 1) !=
 	    (ssize_t)sizeof(mail) - 1 || close(fd) != 0)
 		abort();
-	if (mbox_open(&mbox, path, false, &why) != E_OK) {
+	if (mbox_open(&mbox, path, false, NULL, &why) != E_OK) {
 		printf("Bail out! %s\n", why.text);
 		exit(1);
 	}

@@ -1,0 +1,447 @@
+/*
+ * unit_index.c - the index of a mailbox: it gives what reading the mailbox
+ * gives, and where it is damaged, forged, of another mailbox or of another
+ * day, the mailbox is read. The truth is what is read without an index.
+ */
+#include <inttypes.h>
+#include <time.h>
+
+#include "home.h"
+#include "../mbox_own.h"
+#include "../lib/buf.h"
+#include "../lib/fs.h"
+
+enum { FORGERIES = 1500, AT_CHECK = 8, AT_KEY = 16, HEAD = 152 };
+
+#define ONE(n)	"From a@b.c Sat Jan  3 01:05:3" n " 1998\nSubject: " n	\
+	"\n\ntext " n "\n\n"
+
+static char own_dir[PATH_MAX];
+static struct mbox_writer writer;
+static uint64_t seed;
+
+/* Ten seconds later: no file is so young that its times mean nothing. */
+int
+clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, t);
+
+	t->tv_sec += clock == CLOCK_REALTIME ? 10 : 0;
+	return r;
+}
+
+static uint32_t
+chance(uint32_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+static struct mbox *
+open_box(const char *name)
+{
+	struct why why = { "" };
+	struct mbox *mbox;
+
+	if (mbox_open_writer(&mbox, in_home(name), false, MBOX_SELECT,
+	    &writer, &why) != E_OK) {
+		printf("# %s: %s\n", name, why.text);
+		exit(99);
+	}
+	return mbox;
+}
+
+static void
+visit(const char *name)
+{
+	mbox_close(open_box(name));
+}
+
+/* The name of the mailbox's index below ~/.imapd. */
+static const char *
+index_of(const char *name)
+{
+	static char path[4][PATH_MAX];
+	static unsigned turn;
+	char *p = path[turn++ % 4];
+	struct stat st;
+
+	if (stat(in_home(name), &st) != 0)
+		exit(99);
+	snprintf(p, PATH_MAX, "index.%" PRIx64 ".%" PRIx64,
+	    (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+	return p;
+}
+
+static struct buf
+index_bytes(const char *name)
+{
+	struct buf b = BUF_MAX(1 << 20);
+
+	if (fs_read(own_dir, index_of(name), &b) != 0)
+		exit(99);
+	return b;
+}
+
+static void
+put_index(const char *name, struct str bytes)
+{
+	if (fs_cache(own_dir, index_of(name), bytes) != 0)
+		exit(99);
+}
+
+/* All that a session could show of it; \Recent it shows but once. */
+static void
+show(struct mbox *mbox, struct buf *out)
+{
+	struct mbox_text text;
+	struct why why;
+	uint32_t i;
+
+	buf_clear(out);
+	buf_addf(out, "%u %u %u\n", mbox->uidvalidity, mbox->uidnext,
+	    mbox->keywords.n);
+	for (i = 0; i < mbox->n; i++) {
+		const struct msg *m = &mbox->msgs[i];
+
+		buf_addf(out, "%u %" PRIu64 " %" PRId64 " %u %x %x ", m->uid,
+		    m->size, m->date, (unsigned)(m->zone + 1000),
+		    m->flags & FLAGS_SYSTEM, m->keywords);
+		if (mbox_text(mbox, m->uid, true, &text, &why) == E_OK)
+			buf_add(out, text.whole);
+	}
+}
+
+/* Opened once with the index there is, and once without. */
+static bool
+as_read(const char *name, bool *used)
+{
+	struct buf with = BUF_MAX(1 << 20), without = BUF_MAX(1 << 20);
+	struct mbox *mbox = open_box(name);
+	bool good;
+
+	*used = mbox->own->indexed.size > 0;
+	show(mbox, &with);
+	mbox_close(mbox);
+	fs_drop(own_dir, index_of(name));
+	mbox = open_box(name);
+	show(mbox, &without);
+	mbox_close(mbox);
+	good = str_eq(buf_str(&with), buf_str(&without));
+	if (!good)
+		printf("# with    <%.*s>\n# without <%.*s>\n", (int)with.n,
+		    with.p, (int)without.n, without.p);
+	buf_free(&with);
+	buf_free(&without);
+	return good;
+}
+
+static bool
+used_and_right(const char *name)
+{
+	bool used, good = as_read(name, &used);
+
+	return good && used;
+}
+
+static bool
+read_instead(const char *name)
+{
+	bool used, good = as_read(name, &used);
+
+	return good && !used;
+}
+
+/* Mail, with flags and keywords, that a session has seen and left. */
+static void
+make(const char *name, const char *mails)
+{
+	struct keywords names = { .n = 0 };
+	const struct mbox_change change = { .how = MBOX_ADD,
+	    .flags = FLAG_SEEN | FLAG_DELETED, .names = &names };
+	struct why why;
+	struct mbox *mbox;
+	uint32_t uid = 2;
+
+	keyword_add(&names, STR("Junk"));
+	keyword_add(&names, STR("$Label1"));
+	text(name, mails);
+	mbox = open_box(name);
+	if (mbox_store(mbox, &uid, 1, &change, &why) != E_OK)
+		exit(99);
+	mbox_close(mbox);
+}
+
+static void
+append(const char *name, const char *s)
+{
+	int fd = open(in_home(name), O_WRONLY | O_APPEND);
+
+	if (fd < 0 || write(fd, s, strlen(s)) != (ssize_t)strlen(s))
+		exit(99);
+	close(fd);
+}
+
+/* The same bytes with one letter changed, its times set back. */
+static void
+change_letter(const char *name)
+{
+	const struct timespec back[2] = { { .tv_sec = 1000 },
+	    { .tv_sec = 1000 } };
+	struct buf b = BUF_MAX(1 << 20);
+	char *at;
+
+	if (fs_read(home, name, &b) != 0)
+		exit(99);
+	buf_addc(&b, '\0');
+	at = strstr(b.p, "Status: RO");
+	memcpy(at, "Status: O ", 10);
+	put(name, b.p, b.n - 1);
+	buf_free(&b);
+	utimensat(AT_FDCWD, in_home(name), back, 0);
+}
+
+#define THREE	ONE("1") ONE("2") ONE("3")
+
+static void
+check_use(void)
+{
+	struct buf a, b;
+
+	make("box", THREE);
+	CHECK("what a session left is used by the next, and right",
+	    used_and_right("box"));
+	CHECK("that one leaves it again", used_and_right("box"));
+	visit("box");
+	a = index_bytes("box");
+	visit("box");
+	b = index_bytes("box");
+	CHECK("who changed nothing writes nothing",
+	    str_eq(buf_str(&a), buf_str(&b)));
+	buf_free(&a);
+	buf_free(&b);
+	if (rename(in_home("box"), in_home("new")) != 0)
+		exit(99);
+	/* Its time of change is another then. */
+	CHECK("under another name the mailbox is read once",
+	    read_instead("new") && used_and_right("new"));
+	text("empty", "");
+	visit("empty");
+	CHECK("an empty mailbox has none", access(in_home("none"), F_OK) !=
+	    0 && read_instead("empty"));
+}
+
+static void
+check_growth(void)
+{
+	struct mbox *mbox;
+
+	make("box", THREE);
+	append("box", ONE("4"));
+	mbox = open_box("box");
+	CHECK("of a mailbox that grew the rest is read, under new UIDs",
+	    mbox->own->indexed.size > 0 && mbox->n == 4 &&
+	    mbox->msgs[3].uid == 4 && mbox->msgs[1].uid == 2);
+	mbox_close(mbox);
+	CHECK("and that is left for the next", used_and_right("box"));
+	visit("box");
+	append("box", "more of the last message\n\n");
+	CHECK("what grew in another way is read whole", read_instead("box"));
+}
+
+/*
+ * Others may have changed flags in place before mail was added. The new end
+ * does not show that; who has time is told.
+ */
+static void
+check_trust(void)
+{
+	static char mails[16384], filler[5000];
+	struct why why;
+	struct mbox *mbox;
+	bool changed;
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	snprintf(mails, sizeof(mails), "%s%s\n\n" ONE("2") "%s%s\n\n",
+	    ONE("1"), filler, ONE("3"), filler);
+	make("box", mails);
+	change_letter("box");
+	append("box", ONE("4"));
+	mbox = open_box("box");
+	CHECK("a flag that was changed before the mailbox grew shows when "
+	    "there is time", mbox->own->trusted &&
+	    mbox_sync(mbox, &changed, &why) == E_OK &&
+	    mbox->msgs[1].flags & FLAG_SEEN &&
+	    mbox_confirm(mbox, &changed, &why) == E_OK && changed &&
+	    !(mbox->msgs[1].flags & FLAG_SEEN) && mbox->n == 4);
+	CHECK("once", mbox_confirm(mbox, &changed, &why) == E_OK && !changed &&
+	    !mbox->own->trusted);
+	mbox_close(mbox);
+	make("box", THREE);
+	mbox = open_box("box");
+	CHECK("of one that is as it was there is nothing to be confirmed",
+	    !mbox->own->trusted);
+	mbox_close(mbox);
+}
+
+static void
+check_others(void)
+{
+	struct buf old;
+
+	make("box", THREE);
+	change_letter("box");
+	CHECK("a change in place shows, though its times are set back",
+	    read_instead("box"));
+	visit("box");
+	text("box", ONE("2") ONE("3"));
+	CHECK("a mailbox that shrank is read", read_instead("box"));
+	make("box", THREE);
+	old = index_bytes("box");
+	make("box", ONE("5") ONE("6") ONE("7"));
+	put_index("box", buf_str(&old));
+	CHECK("an index of another day counts for nothing",
+	    read_instead("box"));
+	buf_free(&old);
+	make("box", THREE);
+	make("other", ONE("5") ONE("6") ONE("7"));
+	old = index_bytes("box");
+	put_index("other", buf_str(&old));
+	CHECK("nor does another mailbox's", read_instead("other"));
+	buf_free(&old);
+	make("box", THREE);
+	if (unlink(in_home(".imapd/journal")) != 0)
+		exit(99);
+	CHECK("without a journal it is as good", used_and_right("box"));
+}
+
+/* Each byte in turn another one, and each length. */
+static void
+check_damage(void)
+{
+	unsigned bad = 0, used_n = 0;
+	struct buf whole;
+	bool used;
+	size_t i;
+
+	make("box", THREE);
+	whole = index_bytes("box");
+	for (i = 0; i < whole.n; i++) {
+		whole.p[i] ^= (char)(1 << chance(8));
+		put_index("box", buf_str(&whole));
+		bad += !as_read("box", &used);
+		used_n += used;
+		/* The mailbox is as it was: no session has changed it. */
+		buf_free(&whole);
+		whole = index_bytes("box");
+	}
+	CHECK("a byte of it that is another: the mailbox is read",
+	    bad == 0 && used_n == 0);
+	for (i = 0; i < whole.n; i++) {
+		put_index("box", str_sub(buf_str(&whole), 0, i));
+		bad += !as_read("box", &used);
+		used_n += used;
+	}
+	CHECK("so it is where its end is missing", bad == 0 && used_n == 0);
+	put_index("box", buf_str(&whole));
+	CHECK("and not where nothing is wrong", used_and_right("box"));
+	buf_free(&whole);
+}
+
+static void
+fix_check(struct buf *b)
+{
+	struct hash_key key;
+	struct hash h;
+	uint64_t check;
+
+	memcpy(&key, b->p + AT_KEY, sizeof(key));
+	hash_init(&h, &key);
+	hash_add(&h, str_from(buf_str(b), AT_KEY));
+	check = hash_end(&h);
+	memcpy(b->p + AT_CHECK, &check, sizeof(check));
+}
+
+/* A number that somebody may have thought of. */
+static uint64_t
+some_number(uint64_t was)
+{
+	static const uint64_t odd[] = { 0, 1, 2, INT32_MAX, UINT32_MAX,
+	    INT64_MAX, UINT64_MAX, (uint64_t)1 << 63, 64, 255 };
+
+	return chance(2) ? odd[chance(10)] : was + chance(9) - 4;
+}
+
+static void
+forge(struct buf *b)
+{
+	size_t width = (size_t)1 << chance(4);
+	size_t at = AT_KEY + 16 + chance((uint32_t)(b->n - AT_KEY - 24)) /
+	    width * width;
+	uint64_t n = 0;
+
+	memcpy(&n, b->p + at, width);
+	n = some_number(n);
+	memcpy(b->p + at, &n, width);
+}
+
+/* One of whose numbers each may be anything, its check sum being right: it
+ * may say what is wrong, but nothing is read or given out beyond bounds. */
+static void
+check_forged(void)
+{
+	struct buf whole, b, said = BUF_MAX(1 << 20);
+	unsigned i, used = 0;
+	struct mbox *mbox;
+	uint32_t changes;
+
+	make("box", THREE);
+	whole = index_bytes("box");
+	for (i = 0; i < FORGERIES; i++) {
+		b = (struct buf)BUF_MAX(1 << 20);
+		buf_add(&b, buf_str(&whole));
+		for (changes = 1 + chance(2); changes > 0; changes--)
+			forge(&b);
+		fix_check(&b);
+		put_index("box", buf_str(&b));
+		buf_free(&b);
+		mbox = open_box("box");
+		if (mbox->own->indexed.size > 0)
+			used++;
+		show(mbox, &said);
+		mbox_close(mbox);
+		/* What it was told may have led a session to write. */
+		buf_free(&whole);
+		make("box", THREE);
+		whole = index_bytes("box");
+	}
+	printf("# %u forgeries, %u could be, seed %" PRIu64 "\n", i, used,
+	    seed);
+	CHECK("forged numbers lead nowhere", i == FORGERIES);
+	fs_drop(own_dir, index_of("box"));
+	mbox = open_box("box");
+	CHECK("and the mail is all there", mbox->n == 3);
+	mbox_close(mbox);
+	buf_free(&said);
+	buf_free(&whole);
+}
+
+int
+main(void)
+{
+	seed = (uint64_t)time(NULL);
+	printf("# seed %" PRIu64 "\n", seed);
+	home_make();
+	begin(NULL);
+	snprintf(own_dir, sizeof(own_dir), "%s/.imapd", f.home);
+	writer = (struct mbox_writer){ .folders = &f, .dir = own_dir,
+	    .user = "alex", .host = "host.example" };
+	check_use();
+	check_growth();
+	check_trust();
+	check_others();
+	check_damage();
+	check_forged();
+	home_remove();
+	return unit_end();
+}
