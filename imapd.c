@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "doctor.h"
 #include "priv.h"
 #include "lib/log.h"
 #include "lib/params.h"
@@ -329,6 +330,60 @@ find_host(char *host, size_t room)
 		snprintf(host, room, "localhost");
 }
 
+/* No client is there whose mail could hang in the air: a signal ends it, and
+ * a kill at any moment is harmless. */
+static void
+usual_signals(void)
+{
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+
+	sigaction(SIGTERM, &usual, NULL);
+	sigaction(SIGHUP, &usual, NULL);
+	sigaction(SIGPIPE, &usual, NULL);
+}
+
+/* Why the caller may not have the file looked at, or NULL. Root would read,
+ * and make files, with rights that its owner does not have. */
+static const char *
+refuse_patient(const char *path, char resolved[PATH_MAX])
+{
+	struct stat st;
+
+	if (geteuid() == 0 && path[0] != '/')
+		return "as root, give the whole path, from / on";
+	if (realpath(path, resolved) == NULL || stat(resolved, &st) != 0)
+		return "no such file, or none that you may look at";
+	if (geteuid() == 0 && st.st_uid != 0)
+		return "it belongs to another user: run this as its owner,"
+		    " not as root";
+	return S_ISREG(st.st_mode) ? NULL : "not a regular file";
+}
+
+/* --check and --repair: no session, but a caller with mailboxes. */
+static int
+see_doctor(struct session *s, const struct start *start)
+{
+	struct caller caller = find_caller();
+	struct why why = { .text = "can not tell who you are" };
+	char path[PATH_MAX];
+	struct doctor d = { .path = path, .writer = &s->writer };
+	const char *no = refuse_patient(start->patient, path);
+	int status;
+
+	usual_signals();
+	if (no != NULL)
+		return doctor_blind(start->patient, no);
+	if (caller.user == NULL || caller.home == NULL ||
+	    session_open(s, caller.user, caller.home, from_env("MAIL"),
+	    &why) != E_OK)
+		return doctor_blind(path, why.text);
+	d.inbox = str_eq(str_c(path), str_c(s->folders.inbox));
+	d.keep = start->keep != NULL ? start->keep : s->writer.dir;
+	status = start->repair ? doctor_repair(&d) : doctor_check(&d);
+	folder_free(&s->folders);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -342,12 +397,14 @@ main(int argc, char **argv)
 	options_read(&start, argc, argv);
 	check_start(&start);
 	find_host(host, sizeof(host));
+	s.options = &start.options;
+	s.host = host;
+	if (start.patient != NULL)
+		return see_doctor(&s, &start);
 	peer_find(&peer, 0);
 	io_init(&s.io, 0, 1, &stop_signal);
 	s.reply.io = &s.io;
 	s.pool = pool_new();
-	s.options = &start.options;
-	s.host = host;
 	s.peer = peer.host;
 	status = serve(&s, &start, &peer);
 	folder_free(&s.folders);

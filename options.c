@@ -35,6 +35,10 @@ static const char usage_text[] =
 "                         it can be made, always, never (default try)\n"
 "  --fsync=always|never   wait for the disk before saying OK (default always)\n"
 "  --log=syslog|stderr    where log lines go (default syslog)\n"
+"  --check FILE           say what is wrong with a mailbox, and end\n"
+"  --repair FILE          mend what can be mended without losing a byte of\n"
+"                         text; the original is kept\n"
+"  --keep=DIR             where it is kept (default ~/.imapd)\n"
 "  --version  --help\n";
 
 _Noreturn void
@@ -193,6 +197,26 @@ option_preauth(struct start *start, const char *value)
 	start->preauth = true;
 }
 
+static void
+option_check(struct start *start, const char *value)
+{
+	start->patient = value;
+	start->repair = false;
+}
+
+static void
+option_repair(struct start *start, const char *value)
+{
+	start->patient = value;
+	start->repair = true;
+}
+
+static void
+option_keep(struct start *start, const char *value)
+{
+	start->keep = value;
+}
+
 /* And what is built in. */
 static void
 option_version(struct start *start, const char *value)
@@ -233,6 +257,9 @@ static const struct {
 	{ "dotlock", required_argument, option_dotlock },
 	{ "fsync", required_argument, option_fsync },
 	{ "log", required_argument, option_log },
+	{ "check", required_argument, option_check },
+	{ "repair", required_argument, option_repair },
+	{ "keep", required_argument, option_keep },
 	{ "version", no_argument, option_version },
 	{ "help", no_argument, option_help },
 };

@@ -21,6 +21,9 @@ struct start {
 	enum plaintext plaintext;
 	enum log_to log;
 	bool preauth;
+	const char *patient;	/* --check or --repair: which file, or NULL */
+	bool repair;
+	const char *keep;	/* NULL: ~/.imapd */
 };
 
 /* Fills *start with what the options say, or what holds without them; the

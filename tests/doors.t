@@ -44,16 +44,21 @@ DOORS = [
     ('streams', NOWHERE,
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
     # fs.c makes our own files, mbox_append.c opens the spool directory,
-    # imapd.c and auth_worker.c /dev/null, auth_file.c a password file.
+    # imapd.c and auth_worker.c /dev/null, auth_file.c a password file;
+    # doctor_place.c the kernel's list of locks, doctor_repair.c what it mends
+    # and the copy of that.
     ('opening files',
      'mbox.c mbox_write.c mbox_append.c dotlock.c folder.c folder_change.c '
-     'folder_list.c lib/fs.c lib/io.c imapd.c auth_worker.c auth_file.c',
+     'folder_list.c lib/fs.c lib/io.c imapd.c auth_worker.c auth_file.c '
+     'doctor_place.c doctor_repair.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
      '<dirent.h>'),
-    # fs.c and dotlock.c: our own files; folder_change.c: mailboxes.
-    ('making and removing names', 'lib/fs.c dotlock.c folder_change.c',
+    # fs.c and dotlock.c: our own files; folder_change.c: mailboxes;
+    # doctor_repair.c: the copy of an original.
+    ('making and removing names',
+     'lib/fs.c dotlock.c folder_change.c doctor_repair.c',
      'unlink unlinkat rename renameat renameat2 link linkat symlink '
      'symlinkat mkdir mkdirat rmdir mkfifo mknod mkstemp mkostemp mkdtemp '
      'remove tmpnam', ''),
@@ -93,7 +98,8 @@ DOORS = [
     ('memory that may be refused', 'lib/mem.c lib/fs.c auth.c',
      'malloc calloc realloc reallocarray strdup strndup asprintf vasprintf '
      'posix_memalign aligned_alloc', ''),
-    ('the standard streams', 'options.c lib/log.c',
+    # doctor.c: there is no client; its words are for a person.
+    ('the standard streams', 'options.c lib/log.c doctor.c',
      'printf vprintf fprintf vfprintf puts fputs putchar fputc putc perror',
      'stdout stderr stdin'),
     ('the system log', 'lib/log.c', 'syslog vsyslog openlog closelog',
@@ -101,9 +107,11 @@ DOORS = [
     # fs.c asks for $TMPDIR.
     ('the environment', 'imapd.c lib/fs.c',
      'getenv secure_getenv setenv putenv unsetenv', 'environ'),
-    # dotlock.c asks whether the maker of a lock lives, by signal 0;
+    # dotlock.c and doctor_place.c ask whether the maker of a lock lives, by
+    # signal 0;
     # auth_worker.c is that process, and ends it.
-    ('the end of the process', 'options.c imapd.c lib/log.c dotlock.c auth_worker.c',
+    ('the end of the process',
+     'options.c imapd.c lib/log.c dotlock.c auth_worker.c doctor_place.c',
      'exit _exit _Exit quick_exit abort atexit raise kill', ''),
     # io.c and auth_worker.c let signals in while they wait and at no other
     # moment.
@@ -116,8 +124,8 @@ DOORS = [
     ('groups and hashes', 'auth_user.c',
      'getgrnam getgrgid getgrent getgrouplist getspnam getspent',
      '<shadow.h>'),
-    # dotlock.c has a host's name in its locks.
-    ('hosts and sockets', 'imapd.c dotlock.c lib/peer.c',
+    # dotlock.c has a host's name in its locks, doctor_place.c reads it.
+    ('hosts and sockets', 'imapd.c dotlock.c lib/peer.c doctor_place.c',
      'gethostname getaddrinfo gethostbyname gethostbyaddr getnameinfo '
      'getsockname getpeername getsockopt setsockopt socket connect bind '
      'listen accept socketpair', '<netdb.h>'),

@@ -23,7 +23,9 @@ FLOORS = {
     3: 'parse reply command ask',
     4: 'fetch body search searchtext view',
     5: 'cmd_any cmd_folder cmd_folder_change cmd_message cmd_expunge cmd_copy '
-       'cmd_append cmd_login cmd_idle session.h',
+       'cmd_append cmd_login cmd_idle session.h '
+       'doctor doctor_own doctor_read doctor_head doctor_words doctor_place '
+       'doctor_repair',
     6: 'session session_open options imapd auth auth_own auth_file auth_user auth_worker priv',
 }
 

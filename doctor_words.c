@@ -1,0 +1,101 @@
+/*
+ * doctor_words.c - the doctor's words: what each fault is called, and what
+ * imapd does about it. A table and nothing else.
+ */
+#include "doctor_own.h"
+
+#define NEW_UIDS	"imapd gives new UIDs from here on"
+#define IGNORED		"imapd does not believe it"
+
+const struct fault_words fault_words[FAULTS] = {
+	[FAULT_LEADING] = { MEND_NOT,
+	    "the file begins with empty lines or NULs", NULL,
+	    "imapd skips them, some programs refuse the file" },
+	[FAULT_PREFIX] = { MEND_NOT,
+	    "text stands before the first From_ line", NULL,
+	    "imapd shows it as a message in INBOX, and opens no other "
+	    "mailbox that begins so" },
+	[FAULT_NO_BLANK] = { MEND_LINE,
+	    "no empty line before this From_ line", NULL,
+	    "imapd begins a message here all the same" },
+	[FAULT_GLUED] = { MEND_NOT,
+	    "a From_ line with a header behind it is glued to the end of "
+	    "another line", NULL,
+	    "imapd takes it for text: a message may be hidden here" },
+	[FAULT_NO_DATE] = { MEND_NOT,
+	    "a From_ line without a date that can be read, with a header "
+	    "behind it", NULL,
+	    "imapd takes it for text: a message may be hidden here" },
+	[FAULT_ODD_DATE] = { MEND_NOT,
+	    "the From_ line's date or sender is written oddly", NULL,
+	    "imapd begins a message here, other programs may not" },
+	[FAULT_NO_HEADER] = { MEND_NOT,
+	    "no header behind the From_ line, as if it were a line of text",
+	    NULL, "imapd begins a message here" },
+	[FAULT_FROM] = { MEND_NOT,
+	    "a line of the text looks like a From_ line", NULL,
+	    "imapd takes it for text, other programs may begin a message "
+	    "here" },
+	[FAULT_OPEN] = { MEND_STAMP,
+	    "no empty line ends the header", NULL,
+	    "imapd adds it when it writes the UID" },
+	[FAULT_NUL] = { MEND_NOT,
+	    "NUL bytes", "count",
+	    "imapd shows each as the byte 0x80" },
+	[FAULT_CR] = { MEND_NOT,
+	    "CRs that no LF follows", "count",
+	    "imapd sends them as they are" },
+	[FAULT_MIXED] = { MEND_NOT,
+	    "lines end in LF and in CRLF", NULL,
+	    "imapd sends all of them with CRLF" },
+	[FAULT_LAST] = { MEND_LINE,
+	    "the last line of the file has no end", NULL,
+	    "imapd ends it before it adds a message; other programs may "
+	    "glue theirs to it" },
+	[FAULT_TWICE] = { MEND_STAMP,
+	    "a metadata field stands a second time in this header", NULL,
+	    "imapd hides both, and believes neither if it is X-UID or "
+	    "X-IMAPbase" },
+	[FAULT_MIDDLE] = { MEND_STAMP,
+	    "metadata fields stand before other fields, where the sender "
+	    "may have put them", NULL, IGNORED },
+	[FAULT_LETTERS] = { MEND_STAMP,
+	    "Status or X-Status says what no mail program writes", NULL,
+	    "imapd ignores the letters that it does not know" },
+	[FAULT_KEYWORD] = { MEND_NOT,
+	    "X-Keywords has a word that X-IMAPbase does not list", NULL,
+	    "imapd does not show it" },
+	[FAULT_LENGTH] = { MEND_STAMP,
+	    "Content-Length is wrong", "the text has",
+	    "imapd never uses it, mutt and Dovecot do" },
+	[FAULT_QUOTED] = { MEND_STAMP,
+	    "X-IMAPd-Quoted stands where imapd does not write it", NULL,
+	    IGNORED },
+	[FAULT_BASE_BAD] = { MEND_UIDS,
+	    "X-IMAPbase or X-IMAP does not hold two numbers that can be",
+	    NULL, "imapd begins a new UIDVALIDITY" },
+	[FAULT_BASE_ODD] = { MEND_UIDS,
+	    "X-IMAPbase or X-IMAP does not agree with its message, or does "
+	    "not stand as mail programs write it", NULL,
+	    "imapd begins a new UIDVALIDITY" },
+	[FAULT_BASE_SECOND] = { MEND_STAMP,
+	    "X-IMAPbase or X-IMAP in a message that can not have it", NULL,
+	    IGNORED },
+	[FAULT_UID_BAD] = { MEND_UIDS,
+	    "X-UID is no number that a UID can be", NULL, NEW_UIDS },
+	[FAULT_UID_SAME] = { MEND_UIDS,
+	    "an earlier message has the same X-UID", "X-UID", NEW_UIDS },
+	[FAULT_UID_FALLS] = { MEND_UIDS,
+	    "X-UID is below one before it", "X-UID", NEW_UIDS },
+	[FAULT_UID_ABOVE] = { MEND_UIDS,
+	    "X-UID is above the last UID that X-IMAPbase knows", "X-UID",
+	    NEW_UIDS },
+	[FAULT_UID_NO_BASE] = { MEND_UIDS,
+	    "X-UID, but the mailbox has no X-IMAPbase", "X-UID",
+	    "imapd begins a new UIDVALIDITY" },
+	[FAULT_UID_NONE] = { MEND_UIDS,
+	    "no X-UID, but messages behind it have one", NULL, NEW_UIDS },
+	[FAULT_DIFFERS] = { MEND_NOT,
+	    "the server's own list of messages differs from here on", NULL,
+	    "this is a bug of imapd: please report it" },
+};
