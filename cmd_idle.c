@@ -12,6 +12,7 @@
 struct idle {
 	struct watch watch;
 	int64_t look;		/* at the mailbox */
+	int64_t deaf;		/* until when hints are not heeded */
 	int64_t alive;		/* to send something */
 	int64_t end;		/* to log the client out; 0: never */
 };
@@ -63,8 +64,20 @@ stay_alive(struct session *s, struct idle *idle)
 static void
 take_hint(struct idle *idle)
 {
-	if (watch_take(&idle->watch))
+	if (watch_take(&idle->watch) && io_now() >= idle->deaf)
 		idle->look = sooner(idle->look, io_now() + IDLE_GATHER_MS);
+}
+
+/*
+ * A look that fails may have made and removed a dotlock, which is a hint: it
+ * would never end.
+ */
+static void
+look(struct session *s, struct idle *idle)
+{
+	idle->look = next_look(idle);
+	if (!session_tell_idle(s))
+		idle->look = idle->deaf = io_now() + IDLE_LOOK_BLIND_MS;
 }
 
 static void
@@ -72,10 +85,8 @@ when_due(struct session *s, struct idle *idle)
 {
 	int64_t now = io_now();
 
-	if (s->mbox != NULL && now >= idle->look) {
-		idle->look = next_look(idle);
-		session_tell_idle(s);
-	}
+	if (s->mbox != NULL && now >= idle->look)
+		look(s, idle);
 	if (now >= idle->alive)
 		stay_alive(s, idle);
 }

@@ -191,7 +191,7 @@ session_tell(struct session *s, bool expunge, bool uid)
 	tell(s, e, changed, &why, expunge, uid);
 }
 
-void
+bool
 session_tell_idle(struct session *s)
 {
 	struct why why = { .text = "" };
@@ -201,6 +201,7 @@ session_tell_idle(struct session *s)
 	mbox_rest(s->mbox);
 	e = mbox_confirm(s->mbox, &changed, &why);
 	tell(s, e, changed, &why, true, false);
+	return e == E_OK;
 }
 
 /*

@@ -78,10 +78,11 @@ enum result	session_become(struct session *s, struct outcome *o);
 /*
  * Looks whether the selected mailbox has changed and tells the client what it
  * may be told: EXPUNGE too when `expunge`, flags with their UIDs when `uid`.
- * The second, for when the client waits for nothing, looks more closely.
+ * The second, for when the client waits for nothing, looks more closely, and
+ * returns false when it could not look.
  */
 void	session_tell(struct session *s, bool expunge, bool uid);
-void	session_tell_idle(struct session *s);
+bool	session_tell_idle(struct session *s);
 
 /* "CAPABILITY IMAP4rev1 ..." for this state, in the command's pool. */
 const char	*cmd_any_capabilities(struct session *s);
