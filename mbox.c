@@ -253,6 +253,20 @@ sync_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
 	return e;
 }
 
+/* What was left in the index may be of a list that only grew. */
+static enum err
+read_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
+    struct why *why)
+{
+	enum err e = sync_all(mbox, st, intact, first, why);
+
+	if (e == E_OK && mbox->own->grown)
+		memset(&mbox->own->indexed, 0, sizeof(mbox->own->indexed));
+	if (e == E_OK)
+		mbox->own->grown = false;
+	return e;
+}
+
 /*
  * Was the file only appended to, as far as its edges tell? If not, no
  * offset known so far is an append point any more.
@@ -300,7 +314,10 @@ mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	intact = is_intact(mbox, &st);
 	if (!all && intact && state->size > 0 && st.st_size > state->size)
 		e = sync_tail(mbox, &st, why);
-	mbox->own->trusted = (mbox->own->trusted || from_index) && e == E_OK;
+	/* New mail that can not be stamped makes all numbers the session's. */
+	if (e == E_OK && from_index && !mbox->own->may_write)
+		e = E_NOTMBOX;
+	mbox->own->grown = mbox->own->grown || e == E_OK;
 	/* Not as it was when the index was left: then it is worth nothing. */
 	if (e == E_NOTMBOX && from_index) {
 		mbox_index_forget(mbox);
@@ -308,7 +325,7 @@ mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 		first = true;
 	}
 	if (e == E_NOTMBOX)
-		e = sync_all(mbox, &st, intact, first, why);
+		e = read_all(mbox, &st, intact, first, why);
 	if (e != E_OK)
 		return e;
 	mbox->own->head_n = head_bytes(mbox, st.st_size);
@@ -494,7 +511,7 @@ mbox_sync(struct mbox *mbox, bool *changed, struct why *why)
 enum err
 mbox_confirm(struct mbox *mbox, bool *changed, struct why *why)
 {
-	return sync_file(mbox, mbox->own->trusted, changed, why);
+	return sync_file(mbox, mbox->own->grown, changed, why);
 }
 
 enum err
@@ -538,6 +555,11 @@ mbox_open_as(struct mbox **out, const char *path, bool inbox,
 	mbox->own->may_write = writer != NULL;
 	mbox->dir = dir;
 	e = sync_file(mbox, false, NULL, why);
+	/* Read, it may be good for a session at least. */
+	if (e != E_OK && e != E_INUSE && e != E_IO && mbox->own->shown) {
+		mbox_index_forget(mbox);
+		e = sync_file(mbox, true, NULL, why);
+	}
 	if (e == E_OK && mbox->uidnext == 0) {
 		mbox_number(mbox, &empty);
 		e = mbox_settle(mbox, &changed, why);

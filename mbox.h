@@ -80,9 +80,9 @@ void		mbox_close(struct mbox *mbox);
  */
 enum err	mbox_sync(struct mbox *mbox, bool *changed, struct why *why);
 /*
- * The same, but of a mailbox that has grown since the session before this one
- * it reads all, once: flags that others changed in place meanwhile do not
- * show in its new end. For when nobody waits.
+ * The same, but of a mailbox that had grown it reads all, once: flags that
+ * others changed in place before do not show in its new end. For when nobody
+ * waits, or much hangs on it.
  */
 enum err	mbox_confirm(struct mbox *mbox, bool *changed,
 		    struct why *why);

@@ -247,7 +247,9 @@ mbox_expunge(struct mbox *mbox, const uint32_t *uids, uint32_t n, bool any,
 	enum err e;
 
 	*removed = 0;
-	e = mbox_lock_write(mbox, &changed, why);
+	e = mbox_confirm(mbox, &changed, why);
+	if (e == E_OK)
+		e = mbox_lock_write(mbox, &changed, why);
 	if (e != E_OK || mbox->fd < 0)
 		return e;
 	drop = xrealloc(NULL, mbox->n, sizeof(*drop));

@@ -49,7 +49,7 @@ struct head {
 	uint32_t n;		/* messages */
 	uint32_t n_points;
 	uint32_t n_names;	/* keywords */
-	uint32_t zero;
+	uint32_t grown;		/* 1: not all was read in its last state */
 };
 
 struct name {
@@ -162,6 +162,7 @@ fill_head(struct head *head, const struct mbox *mbox)
 		.uidvalidity = mbox->uidvalidity, .uidnext = mbox->uidnext,
 		.uidlast = own->uidlast, .n = mbox->n,
 		.n_points = own->n_points, .n_names = mbox->keywords.n,
+		.grown = own->grown,
 	};
 }
 
@@ -281,7 +282,7 @@ sane_head(const struct head *h, const struct mbox_state *now)
 	    h->uidvalidity > 0 && h->uidvalidity <= INT32_MAX &&
 	    h->uidlast < INT32_MAX - UIDS_SPARE &&
 	    h->uidnext == h->uidlast + 1 && h->n_names <= KEYWORDS_MAX &&
-	    h->zero == 0;
+	    h->grown <= 1;
 }
 
 static bool
@@ -382,6 +383,7 @@ take_head(struct mbox *mbox, const struct head *h)
 	own->pseudo_head = h->pseudo_head;
 	own->uidlast = h->uidlast;
 	own->based = own->shown = own->unsettled = true;
+	own->grown = h->grown;
 	own->indexed = mbox->state;
 }
 

@@ -61,8 +61,8 @@ struct mbox_private {
 	bool unsettled;		/* something of the list is to be stamped */
 	bool shown;		/* the list's UIDs count: somebody may know
 				 * them, or they stand in the file */
-	bool trusted;		/* the list began with the index, to which
-				 * the file has only been added, it seems */
+	bool grown;		/* only a tail was read since all was, by us
+				 * or by those who left the index */
 	bool based;		/* uidvalidity stands in the file */
 	uint32_t uidlast;	/* and so does this, as last UID */
 	uint32_t uidvalidity_before;	/* one whose UIDs are used up, or 0 */

@@ -61,6 +61,10 @@ refresh(struct mbox *mbox, struct msg *msg)
 
 	if (msg->bits & MSG_UNSTAMPED)
 		return;
+	/* Another session has claimed it since the list was made. */
+	if (mbox->own->claims && meta->flags & FLAG_OLD &&
+	    !(msg->flags & FLAG_OLD) && !(msg->bits & MSG_STUCK))
+		msg->flags &= (uint8_t)~FLAG_RECENT;
 	msg->flags = (uint8_t)(meta->flags | (msg->flags & FLAG_RECENT));
 	msg->keywords = mbox_keyword_bits(&mbox->keywords,
 	    meta_keywords(meta));

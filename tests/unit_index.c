@@ -269,18 +269,18 @@ check_trust(void)
 	append("box", ONE("4"));
 	mbox = open_box("box");
 	CHECK("a flag that was changed before the mailbox grew shows when "
-	    "there is time", mbox->own->trusted &&
+	    "there is time", mbox->own->grown &&
 	    mbox_sync(mbox, &changed, &why) == E_OK &&
 	    mbox->msgs[1].flags & FLAG_SEEN &&
 	    mbox_confirm(mbox, &changed, &why) == E_OK && changed &&
 	    !(mbox->msgs[1].flags & FLAG_SEEN) && mbox->n == 4);
 	CHECK("once", mbox_confirm(mbox, &changed, &why) == E_OK && !changed &&
-	    !mbox->own->trusted);
+	    !mbox->own->grown);
 	mbox_close(mbox);
 	make("box", THREE);
 	mbox = open_box("box");
 	CHECK("of one that is as it was there is nothing to be confirmed",
-	    !mbox->own->trusted);
+	    !mbox->own->grown);
 	mbox_close(mbox);
 }
 
