@@ -249,6 +249,30 @@ check_growth(void)
 	CHECK("what grew in another way is read whole", read_instead("box"));
 }
 
+/* Two sessions: what one marks, and then mail, between two looks of the
+ * other, who expunges, and leaves what it knows. */
+static void
+check_expunge(void)
+{
+	const struct mbox_change change = { .how = MBOX_ADD,
+	    .flags = FLAG_DELETED };
+	struct mbox *one = open_box("box"), *other = open_box("box");
+	uint32_t uid = 3, removed = 0;
+	struct why why;
+	bool changed;
+
+	/* The second is \Deleted already. */
+	if (mbox_store(other, &uid, 1, &change, &why) != E_OK)
+		exit(99);
+	append("box", ONE("4"));
+	CHECK("what was marked before mail came is expunged",
+	    mbox_sync(one, &changed, &why) == E_OK && one->own->grown &&
+	    mbox_expunge(one, NULL, 0, false, &removed, &why) == E_OK &&
+	    removed == 2 && one->n == 2);
+	mbox_close(one);
+	mbox_close(other);
+}
+
 /*
  * Others may have changed flags in place before mail was added. The new end
  * does not show that; who has time is told.
@@ -277,6 +301,8 @@ check_trust(void)
 	CHECK("once", mbox_confirm(mbox, &changed, &why) == E_OK && !changed &&
 	    !mbox->own->grown);
 	mbox_close(mbox);
+	make("box", mails);
+	check_expunge();
 	make("box", THREE);
 	mbox = open_box("box");
 	CHECK("of one that is as it was there is nothing to be confirmed",
