@@ -102,8 +102,11 @@ check:
 		exim4-daemon-light=/usr/sbin/sendmail
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
+	@rm -rf $(O)/tap && mkdir $(O)/tap
 	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \
-		prove -j2 tests/*.t obj-san/tests/unit_*[!.]?
+		PERL_TEST_HARNESS_DUMP_TAP=$(O)/tap \
+		prove -j2 tests/*.t obj-san/tests/unit_*[!.]? || \
+		tests/failed $(O)/tap
 
 .PHONY: run
 run:
