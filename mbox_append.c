@@ -26,7 +26,10 @@ struct feed {
 	struct mbox *mbox;
 	const struct draft *draft;
 	struct str text;	/* of the draft */
-	uint32_t bits[KEYWORDS_MAX];	/* of the draft's names, here */
+	struct keywords names;	/* of the mailbox, once it is there */
+	uint32_t bits[KEYWORDS_MAX];	/* of the draft's names, in them */
+	bool carries;		/* the first message takes over the field
+				 * that says them */
 	uint32_t first;		/* uid of the first message */
 	uint8_t eol;		/* line ends that the file's tail lacks */
 	/* What has been handed over. */
@@ -59,10 +62,10 @@ make_head(struct feed *f)
 		.uid = f->first + f->i,
 		.keywords = keyword_bits(f, m->keywords),
 		.flags = m->flags | (mbox->own->claims ? FLAG_OLD : 0),
-		.base = !mbox->own->based && f->i == 0,
+		.base = (f->carries || !mbox->own->based) && f->i == 0,
 		.uidvalidity = mbox->uidvalidity,
 		.uidlast = f->first + f->draft->n - 1,
-		.names = &mbox->keywords,
+		.names = &f->names,
 		.quoted = m->quoted,
 	};
 
@@ -179,32 +182,33 @@ lock(struct mbox *mbox, struct why *why)
 	return why_set(why, E_INUSE, "the INBOX file comes and goes");
 }
 
-/* Fills f->bits from names, which get those they lack if `add`. */
+/* Fills f->bits from f->names, which get those they lack if `add`. */
 static void
-map_keywords(struct feed *f, struct keywords *names, bool add)
+map_keywords(struct feed *f, bool add)
 {
 	struct str name;
 	unsigned i;
 	int k;
 
+	f->names = f->mbox->keywords;
 	for (i = 0; i < f->draft->names.n; i++) {
 		name = keyword_name(&f->draft->names, i);
-		k = add ? keyword_add(names, name) :
-		    keyword_find(names, name);
+		k = add ? keyword_add(&f->names, name) :
+		    keyword_find(&f->names, name);
 		f->bits[i] = k < 0 ? 0 : (uint32_t)1 << k;
 	}
 }
 
 /*
  * "RESERVE BEFORE EXPOSE" (mbox.md 2.4): no X-UID above the last one that
- * the file speaks of is believed, so that comes first. Where it has no room
- * for a new keyword the messages go without.
+ * the file speaks of is believed, so that comes first. Where only UW's
+ * pseudo message is left and has no room for a new keyword, the first of
+ * ours is to replace it; else the messages go without.
  */
 static enum err
 promise(struct feed *f, struct why *why)
 {
 	struct mbox *mbox = f->mbox;
-	struct keywords names = mbox->keywords;
 	uint32_t n = f->draft->n;
 	bool changed = false;
 	enum err e;
@@ -214,15 +218,33 @@ promise(struct feed *f, struct why *why)
 		return why_set(why, E_LIMIT, "the mailbox has no UIDs left");
 	if ((e = mbox_fix_uidvalidity(mbox, why)) != E_OK)
 		return e;
-	map_keywords(f, &names, true);
-	e = mbox_base(mbox, f->first + n - 1, &names, why);
-	if ((e != E_LIMIT && e != E_PERM) || names.n == mbox->keywords.n)
+	map_keywords(f, true);
+	e = mbox_base(mbox, f->first + n - 1, &f->names, why);
+	if ((e != E_LIMIT && e != E_PERM) ||
+	    f->names.n == mbox->keywords.n)
 		return e;
 	if ((e = mbox_sync_locked(mbox, true, &changed, why)) != E_OK)
 		return e;
-	names = mbox->keywords;
-	map_keywords(f, &names, false);
-	return mbox_base(mbox, f->first + n - 1, &names, why);
+	f->carries = mbox->n == 0 && mbox->own->pseudo_head > 0;
+	map_keywords(f, f->carries);
+	return mbox_base(mbox, f->first + n - 1, &mbox->keywords, why);
+}
+
+/*
+ * The pseudo message goes after the first of ours stands there: see
+ * move_base. If it can not, it counts, and the new keywords are left out.
+ */
+static enum err
+take_over(struct feed *f, struct why *why)
+{
+	bool changed = false;
+	enum err e = mbox_drop_pseudo(f->mbox, why);
+
+	if (e != E_OK && e != E_LIMIT && e != E_FULL)
+		return e;
+	e = mbox_sync_locked(f->mbox, true, &changed, why);
+	map_keywords(f, false);
+	return e;
 }
 
 /* LFs that the file lacks to end in an empty line. */
@@ -305,6 +327,8 @@ append(struct feed *f, struct why *why)
 	e = mbox_rewritten(mbox, rewrite_append(&r, &source, why), why);
 	if (e == E_OK)
 		e = mbox_sync_locked(mbox, !mbox->own->based, &changed, why);
+	if (e == E_OK && f->carries)
+		e = take_over(f, why);
 	if (e == E_OK)
 		e = check(f, why);
 	if (e != E_OK)

@@ -137,6 +137,9 @@ void		mbox_written(struct mbox *mbox);
  */
 enum err	mbox_base(struct mbox *mbox, uint32_t uidlast,
 		    const struct keywords *names, struct why *why);
+/* Takes UW's pseudo message out of the file: the first message of the list
+ * bears its field already. */
+enum err	mbox_drop_pseudo(struct mbox *mbox, struct why *why);
 /* The stamp that the message is to have as the list says it; with the base
  * field when it is the first and there is no pseudo message. */
 void		mbox_stamp_of(const struct mbox *mbox,

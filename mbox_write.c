@@ -313,8 +313,8 @@ read_base(struct mbox *mbox, struct buf *out, int64_t *at, struct why *why)
 	return E_OK;
 }
 
-static enum err
-drop_pseudo(struct mbox *mbox, struct why *why)
+enum err
+mbox_drop_pseudo(struct mbox *mbox, struct why *why)
 {
 	struct mbox_private *own = mbox->own;
 	struct rewrite_item *before;
@@ -366,7 +366,7 @@ move_base(struct mbox *mbox, uint32_t uidlast, struct why *why)
 		e = mbox_rewrite(mbox, 0, &r, why);
 	free(r.items);
 	if (e == E_OK && mbox->own->pseudo_head > 0)
-		e = drop_pseudo(mbox, why);
+		e = mbox_drop_pseudo(mbox, why);
 	return e;
 }
 
