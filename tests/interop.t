@@ -20,6 +20,8 @@ not do what the others do, that is written beside the code that knows of it:
  - Dovecot, expunging the first message of what UW or we have stamped, puts
    X-IMAPbase behind X-Keywords. c-client reads from above, does not know the
    first message's keywords then, and drops them when it rewrites it.
+ - Dovecot, the first to number a mailbox, does not see what others do to the
+   flags of its first message (look_dovecot).
  - Dovecot takes a mailbox of the same size and second for unchanged; so the
    file is given another second before each turn.
  - \\Recent is for whoever looks first, so it is not compared.
@@ -147,9 +149,15 @@ def look_ours(house):
 
 
 def look_dovecot(house):
+    """Having been the one to number a mailbox it takes its first message for
+    changed, and then believes its index about that one's flags, whatever
+    others write; so that index goes."""
+    based = plain(house.inbox)[0]
     with house.dovecot() as c:
         seen = c.select().read()
         c.bye()
+    if not based:
+        house.forget_index()
     return seen
 
 
@@ -386,8 +394,8 @@ def turn_spoil(house, _, rng):
     return [how]
 
 
-TURNS = [turn_spoil, turn_ours, turn_ours, turn_dovecot, turn_dovecot, turn_uw, turn_uw,
-         turn_mailutil, turn_mutt, turn_mutt, turn_deliver]
+TURNS = [turn_spoil, turn_ours, turn_ours, turn_dovecot, turn_dovecot,
+         turn_uw, turn_uw, turn_mailutil, turn_mutt, turn_mutt, turn_deliver]
 
 
 def begin(world, rng, n=30):
