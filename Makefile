@@ -172,6 +172,13 @@ bench: all
 		time=/usr/bin/time
 	@tests/bench $(MBOX)
 
+# What a person notices, in seconds: in IDLE others' doings show within one.
+.PHONY: check-time
+check-time:
+	@tests/packages python3=python3 procmail=procmail mutt=mutt
+	@$(MAKE) -s all
+	@IMAPD=$(BIN) tests/check_time
+
 # make torture TORTURE=n: n kills and n power cuts, and every call failing
 # in every way there is, n at most; the seeds are printed.
 TORTURE = 50000

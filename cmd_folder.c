@@ -255,6 +255,8 @@ cmd_check(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	e = mbox_verify(s->mbox, &changed, &why);
 	s->view.stale |= changed;
 	if (e == E_OK)
+		e = mbox_flush(s->mbox, false, &why);
+	if (e == E_OK)
 		e = expunge_on(s, ON_CHECK, &why);
 	return e == E_OK ? RES_OK : outcome_err(o, e, &why);
 }

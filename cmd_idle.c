@@ -14,6 +14,7 @@ struct idle {
 	int64_t look;		/* at the mailbox */
 	int64_t deaf;		/* until when hints are not heeded */
 	int64_t alive;		/* to send something */
+	int64_t flush;		/* to write the flags; 0: there are none */
 	int64_t end;		/* to log the client out; 0: never */
 };
 
@@ -42,8 +43,10 @@ begin(struct session *s, struct idle *idle)
 		idle->end = now + (int64_t)s->options->idle_timeout * 1000;
 	/* What happens from here on gives a hint; what has happened since
 	 * the last command is told first. */
-	if (s->mbox != NULL)
+	if (s->mbox != NULL) {
 		watch_open(&idle->watch, s->mbox->path);
+		watch_also(&idle->watch, mbox_changes_path(s->mbox));
+	}
 	reply_raw(&s->reply, STR("+ idling\r\n"));
 	idle->look = now;
 }
@@ -78,6 +81,19 @@ look(struct session *s, struct idle *idle)
 	idle->look = next_look(idle);
 	if (!session_tell_idle(s))
 		idle->look = idle->deaf = io_now() + IDLE_LOOK_BLIND_MS;
+	watch_also(&idle->watch, mbox_changes_path(s->mbox));
+	if (!mbox_unflushed(s->mbox))
+		idle->flush = 0;
+	else if (idle->flush == 0)
+		idle->flush = io_now() + FLUSH_MS;
+}
+
+static void
+flush(struct session *s, struct idle *idle)
+{
+	session_flush(s);
+	idle->flush = io_now() + FLUSH_MS;
+	idle->look = io_now();
 }
 
 static void
@@ -85,6 +101,8 @@ when_due(struct session *s, struct idle *idle)
 {
 	int64_t now = io_now();
 
+	if (s->mbox != NULL && idle->flush != 0 && now >= idle->flush)
+		flush(s, idle);
 	if (s->mbox != NULL && now >= idle->look)
 		look(s, idle);
 	if (now >= idle->alive)
@@ -102,7 +120,7 @@ wait_for_client(struct session *s, struct idle *idle)
 		when_due(s, idle);
 		next = sooner(idle->alive, idle->end);
 		if (s->mbox != NULL)
-			next = sooner(next, idle->look);
+			next = sooner(sooner(next, idle->look), idle->flush);
 		r = io_wait(&s->io, idle->watch.fd, next);
 		if (r == IO_OTHER)
 			take_hint(idle);

@@ -17,6 +17,7 @@
 
 #include "lock.h"
 #include "lib/fs.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/params.h"
 
@@ -225,9 +226,61 @@ sync_tail(struct mbox *mbox, const struct stat *st, struct why *why)
 	return e;
 }
 
+/* What the list is, that a scan of all is to be compared with. */
+enum known {
+	KNOWN_NOTHING,		/* there is none */
+	KNOWN_INDEX,		/* what an earlier session left */
+	KNOWN_LIST,		/* this session's */
+};
+
+/*
+ * An index is good for telling which message is which while the file speaks
+ * of the same UIDs. It may be an old one, so where the file does not say how
+ * many were given since it says nothing, either.
+ */
+static bool
+is_of(const struct mbox *mbox, const struct mbox_scan *scan)
+{
+	return mbox->own->may_write && scan->based &&
+	    scan->uidvalidity == mbox->uidvalidity &&
+	    scan->uidlast < INT32_MAX - UIDS_SPARE;
+}
+
+/* Nobody has seen these messages in this session. */
+static void
+set_recent(struct mbox *mbox)
+{
+	uint32_t i;
+
+	for (i = 0; i < mbox->n; i++)
+		if (mbox->msgs[i].flags & FLAG_OLD)
+			mbox->msgs[i].flags &= (uint8_t)~FLAG_RECENT;
+		else
+			mbox->msgs[i].flags |= FLAG_RECENT;
+}
+
+static void
+take_scan(struct mbox *mbox, struct mbox_scan *scan, enum known known)
+{
+	keep_points(mbox->own, scan);
+	mbox->own->pseudo = scan->pseudo;
+	mbox->own->pseudo_head = scan->pseudo_head;
+	mbox->own->uidlast = scan->based ? scan->uidlast : 0;
+	if (known == KNOWN_INDEX && !is_of(mbox, scan)) {
+		mbox_index_forget(mbox);
+		known = KNOWN_NOTHING;
+	}
+	if (known == KNOWN_NOTHING)
+		mbox_number(mbox, scan);
+	else
+		mbox_match(mbox, scan);
+	if (known == KNOWN_INDEX)
+		set_recent(mbox);
+}
+
 static enum err
-sync_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
-    struct why *why)
+sync_all(struct mbox *mbox, const struct stat *st, bool intact,
+    enum known known, struct why *why)
 {
 	struct mbox_scan scan;
 	enum err e;
@@ -236,31 +289,23 @@ sync_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
 	if (!intact)
 		scan.old_end = -1;
 	/* Where X-IMAPbase is lost, the words still mean what they meant. */
-	if (!first)
+	if (known == KNOWN_LIST)
 		scan.keywords = mbox->keywords;
 	e = mbox_scan(&scan, why);
-	if (e == E_OK) {
-		keep_points(mbox->own, &scan);
-		mbox->own->pseudo = scan.pseudo;
-		mbox->own->pseudo_head = scan.pseudo_head;
-		mbox->own->uidlast = scan.based ? scan.uidlast : 0;
-		if (first)
-			mbox_number(mbox, &scan);
-		else
-			mbox_match(mbox, &scan);
-	}
+	if (e == E_OK)
+		take_scan(mbox, &scan, known);
 	mbox_scan_free(&scan);
 	return e;
 }
 
 /* What was left in the index may be of a list that only grew. */
 static enum err
-read_all(struct mbox *mbox, const struct stat *st, bool intact, bool first,
-    struct why *why)
+read_all(struct mbox *mbox, const struct stat *st, bool intact,
+    enum known known, struct why *why)
 {
-	enum err e = sync_all(mbox, st, intact, first, why);
+	enum err e = sync_all(mbox, st, intact, known, why);
 
-	if (e == E_OK && mbox->own->grown)
+	if (e == E_OK && (mbox->own->grown || known == KNOWN_INDEX))
 		memset(&mbox->own->indexed, 0, sizeof(mbox->own->indexed));
 	if (e == E_OK)
 		mbox->own->grown = false;
@@ -318,14 +363,10 @@ mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	if (e == E_OK && from_index && !mbox->own->may_write)
 		e = E_NOTMBOX;
 	mbox->own->grown = mbox->own->grown || e == E_OK;
-	/* Not as it was when the index was left: then it is worth nothing. */
-	if (e == E_NOTMBOX && from_index) {
-		mbox_index_forget(mbox);
-		intact = false;
-		first = true;
-	}
 	if (e == E_NOTMBOX)
-		e = read_all(mbox, &st, intact, first, why);
+		e = read_all(mbox, &st, intact && !from_index, first ?
+		    KNOWN_NOTHING : from_index ? KNOWN_INDEX : KNOWN_LIST,
+		    why);
 	if (e != E_OK)
 		return e;
 	mbox->own->head_n = head_bytes(mbox, st.st_size);
@@ -380,6 +421,7 @@ file_is_gone(struct mbox *mbox, bool *changed)
 	if (mbox->fd >= 0)
 		close(mbox->fd);
 	mbox->fd = -1;
+	mbox_changes_leave(mbox);
 	*changed = *changed || mbox->n > 0;
 	mbox->n = 0;
 	mbox_forget(mbox->own);
@@ -421,6 +463,7 @@ mbox_renew(struct mbox *mbox, bool *changed, struct why *why)
 	if (mbox->fd >= 0)
 		close(mbox->fd);
 	mbox->fd = fd;
+	mbox_changes_leave(mbox);
 	/* Whatever is known of a state is that of another file. */
 	memset(&mbox->state, 0, sizeof(mbox->state));
 	mbox_forget(mbox->own);
@@ -499,6 +542,8 @@ sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 		if (mbox->fd >= 0)
 			lock_drop(mbox->fd);
 	}
+	if ((e = mbox_changes_read(mbox, changed, why)) != E_OK)
+		return e;
 	return mbox_settle(mbox, changed, why);
 }
 
@@ -585,9 +630,15 @@ mbox_open(struct mbox **out, const char *path, bool inbox, const char *dir,
 void
 mbox_close(struct mbox *mbox)
 {
+	struct why why = { .text = "" };
+
 	if (mbox == NULL)
 		return;
+	if (mbox->own->claims && mbox_flush(mbox, true, &why) != E_OK)
+		log_warn("flags are not in the mailbox file yet: %s",
+		    why.text);
 	mbox_index_save(mbox);
+	mbox_changes_leave(mbox);
 	if (mbox->fd >= 0)
 		close(mbox->fd);
 	mbox_free_window(mbox->own);

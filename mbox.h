@@ -18,7 +18,7 @@
 #include "lib/hash.h"
 #include "lib/str.h"
 
-/* One message, 64 bytes. Offsets are of the file. */
+/* One message, 80 bytes. Offsets are of the file. */
 struct msg {
 	int64_t start;		/* of the From_ line */
 	int64_t end;		/* of the body: frozen at first sight */
@@ -28,10 +28,15 @@ struct msg {
 	uint32_t head;		/* bytes of header, with empty line */
 	uint32_t uid;
 	uint32_t keywords;	/* bits of mbox->keywords */
+	uint32_t add_words;	/* of them, what the file is yet to get */
+	uint32_t drop_words;	/* or to lose */
 	uint16_t from;		/* bytes of the From_ line, with EOL */
 	int16_t zone;		/* of date, minutes east */
 	uint8_t flags;		/* FLAG_ bits, FLAG_RECENT included */
 	uint8_t bits;		/* private */
+	uint8_t add;		/* of flags, as add_words and drop_words */
+	uint8_t drop;
+	uint64_t modseq;	/* of its last change that is known; or 0 */
 };
 
 /* What makes a file state (mbox.md 5.2). */
@@ -56,6 +61,8 @@ struct mbox {
 	uint32_t uidnext;
 	bool sticky;		/* UIDs last beyond this session */
 	bool writable;		/* by mbox_write.h */
+	uint32_t news;		/* counts what became known of flags without
+				 * a change of the file */
 	struct keywords keywords;
 	/* ~/.imapd, or NULL: what is remembered of mailboxes is there, and a
 	 * message too big for memory is copied there, unlinked. */
@@ -88,6 +95,10 @@ enum err	mbox_confirm(struct mbox *mbox, bool *changed,
 		    struct why *why);
 /* The same after reading the whole file, whatever its times say: CHECK. */
 enum err	mbox_verify(struct mbox *mbox, bool *changed, struct why *why);
+
+/* The file in which sessions tell each other of flags, for watch.h; NULL when
+ * there can be none. Valid until the next call on this mbox. */
+const char	*mbox_changes_path(struct mbox *mbox);
 
 /* Index in msgs, or -1. */
 int64_t		mbox_find(const struct mbox *mbox, uint32_t uid);

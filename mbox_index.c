@@ -1,9 +1,10 @@
 /*
  * mbox_index.c - the list of a mailbox as we last knew it, kept in ~/.imapd
- * so that a mailbox that nobody has changed since need not be read again
- * (INDEX has the format). A help, never a witness: it counts only for the
- * file state that it names, every number in it is checked, and whatever is
- * wrong with it means that there is none. Without it the mailbox is read.
+ * so that a mailbox that nobody has changed since need not be read again, and
+ * messages are known again in one that somebody has (INDEX has the format).
+ * A help, never a witness: offsets count only for the file state that it
+ * names, every number in it is checked, and whatever is wrong with it means
+ * that there is none. Without it the mailbox is read.
  */
 #include "mbox_own.h"
 
@@ -27,7 +28,7 @@ enum {
 };
 
 /* A word that another byte order would read as another number. */
-static const uint64_t magic = 0x31584449504d4931;	/* "1IMPIDX1" */
+static const uint64_t magic = 0x32584449504d4931;	/* "1IMPIDX2" */
 
 struct head {
 	uint64_t magic;
@@ -50,6 +51,7 @@ struct head {
 	uint32_t n_points;
 	uint32_t n_names;	/* keywords */
 	uint32_t grown;		/* 1: not all was read in its last state */
+	uint64_t modseq;	/* the highest */
 };
 
 struct name {
@@ -72,11 +74,12 @@ struct record {
 	uint8_t flags;
 	uint8_t bits;
 	uint8_t zero[6];
+	uint64_t modseq;
 };
 
-_Static_assert(sizeof(struct head) == 152, "INDEX says so");
+_Static_assert(sizeof(struct head) == 160, "INDEX says so");
 _Static_assert(sizeof(struct name) == 51, "INDEX says so");
-_Static_assert(sizeof(struct record) == 64, "INDEX says so");
+_Static_assert(sizeof(struct record) == 72, "INDEX says so");
 
 /* One for each mailbox file, whatever its name, so RENAME leaves none over. */
 static void
@@ -114,7 +117,8 @@ any_undone(const struct mbox *mbox)
 	uint32_t i;
 
 	for (i = 0; i < mbox->n; i++)
-		if (mbox->msgs[i].bits & UNDONE || (i > 0 &&
+		if (mbox->msgs[i].bits & UNDONE ||
+		    mbox_changes_of(&mbox->msgs[i]) || (i > 0 &&
 		    mbox->msgs[i].start < mbox->msgs[i - 1].start))
 			return true;
 	return false;
@@ -162,7 +166,7 @@ fill_head(struct head *head, const struct mbox *mbox)
 		.uidvalidity = mbox->uidvalidity, .uidnext = mbox->uidnext,
 		.uidlast = own->uidlast, .n = mbox->n,
 		.n_points = own->n_points, .n_names = mbox->keywords.n,
-		.grown = own->grown,
+		.grown = own->grown, .modseq = own->modseq,
 	};
 }
 
@@ -182,7 +186,7 @@ add_record(struct buf *b, const struct msg *msg)
 		.uid = msg->uid, .keywords = msg->keywords,
 		.from = msg->from, .zone = msg->zone,
 		.flags = msg->flags & (FLAGS_SYSTEM | FLAG_OLD),
-		.bits = msg->bits & LASTING,
+		.bits = msg->bits & LASTING, .modseq = msg->modseq,
 	};
 
 	add_bytes(b, &r, sizeof(r));
@@ -276,13 +280,13 @@ static bool
 sane_head(const struct head *h, const struct mbox_state *now)
 {
 	return h->dev == now->dev && h->ino == now->ino && h->size >= 0 &&
-	    h->size <= now->size && h->head_n <= (uint64_t)h->size &&
+	    h->head_n <= (uint64_t)h->size &&
 	    h->head_n <= MBOX_HEAD_MAX && h->pseudo >= 0 &&
 	    h->pseudo <= h->size && h->pseudo_head <= h->size - h->pseudo &&
 	    h->uidvalidity > 0 && h->uidvalidity <= INT32_MAX &&
 	    h->uidlast < INT32_MAX - UIDS_SPARE &&
 	    h->uidnext == h->uidlast + 1 && h->n_names <= KEYWORDS_MAX &&
-	    h->grown <= 1;
+	    h->grown <= 1 && h->modseq <= MODSEQ_MOST;
 }
 
 static bool
@@ -310,6 +314,7 @@ sane(const struct record *r, const struct record *before,
 	return r->start >= before->end && r->start <= r->end &&
 	    r->end <= h->size && r->from > 0 && least <= r->end - r->start &&
 	    r->uid > before->uid && r->uid < h->uidnext &&
+	    r->modseq <= h->modseq &&
 	    !(r->flags & ~(FLAGS_SYSTEM | FLAG_OLD)) &&
 	    !(r->bits & ~LASTING) &&
 	    (uint64_t)r->keywords < (uint64_t)1 << h->n_names;
@@ -334,6 +339,7 @@ take_records(struct str bytes, const struct head *h)
 			.hash = r.hash, .date = r.date, .head = r.head,
 			.uid = r.uid, .keywords = r.keywords,
 			.from = r.from, .zone = r.zone, .bits = r.bits,
+			.modseq = r.modseq,
 			.flags = r.flags & FLAG_OLD ? r.flags :
 			    (uint8_t)(r.flags | FLAG_RECENT),
 		};
@@ -358,8 +364,8 @@ take_points(struct mbox_private *own, struct str bytes,
 	return own->n_points == h->n_points;
 }
 
-/* All of it is believed now; where the file has grown since, the caller looks
- * whether what was known of it still stands there. */
+/* All of it is believed now; where the file is not as it was then, the caller
+ * looks what of that still stands there. */
 static void
 take_head(struct mbox *mbox, const struct head *h)
 {
@@ -382,19 +388,10 @@ take_head(struct mbox *mbox, const struct head *h)
 	own->pseudo = h->pseudo;
 	own->pseudo_head = h->pseudo_head;
 	own->uidlast = h->uidlast;
-	own->based = own->shown = own->unsettled = true;
+	own->based = own->shown = own->unsettled = own->relist = true;
 	own->grown = h->grown;
+	own->modseq = h->modseq;
 	own->indexed = mbox->state;
-}
-
-/* Unchanged, or longer, in which case it is not yet known how. */
-static bool
-may_hold(const struct head *h, const struct mbox_state *now)
-{
-	return now->size > h->size || (h->mtime[0] == now->mtime.tv_sec &&
-	    h->mtime[1] == now->mtime.tv_nsec &&
-	    h->ctime[0] == now->ctime.tv_sec &&
-	    h->ctime[1] == now->ctime.tv_nsec);
 }
 
 static bool
@@ -406,7 +403,7 @@ take(struct mbox *mbox, struct str all, const struct mbox_state *now)
 	struct msg *msgs;
 
 	if (!split(all, &head, &parts) || !sane_head(&head, now) ||
-	    !may_hold(&head, now) || !take_names(parts.names, &names) ||
+	    !take_names(parts.names, &names) ||
 	    !take_points(mbox->own, parts.points, &head))
 		return false;
 	msgs = take_records(parts.records, &head);

@@ -222,6 +222,7 @@ add_new(struct mbox *mbox, struct msg *msg)
 		    sizeof(*mbox->msgs));
 	}
 	mbox->msgs[mbox->n++] = *msg;
+	mbox->own->relist = mbox->own->unmarked = true;
 }
 
 /*
@@ -233,6 +234,17 @@ claimed(const struct mbox *mbox, const struct msg *old, const struct msg *new)
 {
 	return mbox->own->claims && new->flags & FLAG_OLD &&
 	    !(old->flags & FLAG_OLD) && !(old->bits & MSG_STUCK);
+}
+
+/* Has somebody changed its flags in the file? */
+static bool
+is_altered(const struct msg *old, const struct msg *new)
+{
+	const unsigned flags = (new->flags & ~old->drop) | old->add;
+
+	return (flags ^ old->flags) & FLAGS_SYSTEM ||
+	    ((new->keywords & ~old->drop_words) | old->add_words) !=
+	    old->keywords;
 }
 
 /* The known message in its new place, with what is only this session's. */
@@ -251,6 +263,14 @@ renewed(const struct mbox *mbox, const struct msg *old,
 	msg.flags &= (uint8_t)~FLAG_RECENT;
 	if (!claimed(mbox, old, new))
 		msg.flags |= old->flags & FLAG_RECENT;
+	/* Whoever has claimed it by the log, that is known. */
+	msg.flags |= old->flags & old->add & FLAG_OLD;
+	msg.add = old->add;
+	msg.drop = old->drop;
+	msg.add_words = old->add_words;
+	msg.drop_words = old->drop_words;
+	msg.modseq = is_altered(old, new) ? 0 : old->modseq;
+	mbox->own->unmarked |= msg.modseq == 0;
 	return msg;
 }
 
@@ -347,6 +367,7 @@ void
 mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 {
 	bool *known = xrealloc(NULL, scan->n, sizeof(*known));
+	const struct keywords names = mbox->keywords;
 	struct table table;
 	uint32_t i, j, n = 0;
 	bool same;
@@ -373,6 +394,7 @@ mbox_match(struct mbox *mbox, struct mbox_scan *scan)
 	if (scan->based)
 		mbox->keywords = scan->keywords;
 	mbox->own->based = same;
+	mbox_changes_apply(mbox, &names);
 	table_free(&table);
 	free(known);
 }
@@ -476,6 +498,7 @@ mbox_number(struct mbox *mbox, struct mbox_scan *scan)
 		number_lasting(mbox, scan);
 	else
 		mbox_number_session(mbox);
+	mbox->own->relist = mbox->own->unmarked = true;
 	scan->msgs = NULL;
 	scan->n = scan->room = 0;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "mbox.h"
+#include "changes.h"
 #include "mbox_write.h"
 #include "rewrite.h"
 #include "lib/hash.h"
@@ -23,6 +24,10 @@ enum {
 	/* Of the head that must not have changed when a file grew. */
 	MBOX_HEAD_MAX = 1048576,
 };
+
+/* RFC 7162 3.1: 63 bits; one that is far beyond the time, which ours come
+ * from, is not of us and would leave no room. */
+#define MODSEQ_MOST	(UINT64_C(1) << 62)
 
 enum {
 	MSG_POINT = 1,		/* boundary only by a known append point */
@@ -68,6 +73,14 @@ struct mbox_private {
 	uint32_t uidvalidity_before;	/* one whose UIDs are used up, or 0 */
 	size_t head_n;		/* bytes that head_edge is of */
 	struct mbox_state indexed;	/* what the index in ~/.imapd is of */
+	struct changes *log;	/* of flags that the file is to get, or NULL */
+	bool relist;		/* the log is to be read from its beginning:
+				 * there are messages of which it may know */
+	bool hurried;		/* waits for no lock for long */
+	bool dirty;		/* messages may have what the file lacks */
+	bool adrift;		/* not all that the list has is in the log */
+	bool unmarked;		/* messages may have no modseq yet */
+	uint64_t modseq;	/* the highest that is known */
 	/* UW's pseudo message, which holds it then: From_ line and header
 	 * begin at offset pseudo, of so many bytes; 0 when there is none. */
 	int64_t pseudo;
@@ -169,7 +182,8 @@ enum err	mbox_items(struct mbox *mbox, uint32_t first,
 		    struct rewrite *r, struct why *why);
 enum err	mbox_rewrite(struct mbox *mbox, uint32_t first,
 		    struct rewrite *r, struct why *why);
-/* How many messages could be marked as old in the file, and to do so. */
+/* Could it be marked as old? How many could; and to do so in the file. */
+bool		mbox_is_fresh(const struct msg *msg);
 uint32_t	mbox_fresh(const struct mbox *mbox);
 enum err	mbox_claim(struct mbox *mbox, struct why *why);
 /*
@@ -180,14 +194,48 @@ enum err	mbox_claim(struct mbox *mbox, struct why *why);
 enum err	mbox_header(struct mbox *mbox, const struct msg *msg,
 		    struct str *out, struct why *why);
 
+/*
+ * What sessions tell each other by the log in ~/.imapd (changes.h). Where
+ * there is none all of this does nothing, and mbox_changes_store, _claim say
+ * E_PERM: then the file itself is to be written.
+ *
+ * Under no lock of the log, with or without one of the mailbox: takes over
+ * what others have done. _leave: the file is another now.
+ */
+enum err	mbox_changes_read(struct mbox *mbox, bool *changed,
+		    struct why *why);
+void		mbox_changes_leave(struct mbox *mbox);
+/* Adds what a STORE does to the messages with these uids, or that what is
+ * \Recent here is so nowhere else. */
+enum err	mbox_changes_store(struct mbox *mbox, const uint32_t *uids,
+		    uint32_t n, const struct mbox_change *change,
+		    struct why *why);
+enum err	mbox_changes_claim(struct mbox *mbox, struct why *why);
+/* Under the write lock: keeps others from adding to the log until _flushed,
+ * which says that the file has all that was in it. */
+enum err	mbox_changes_begin(struct mbox *mbox, struct why *why);
+void		mbox_changes_end(struct mbox *mbox, bool flushed);
+/* Under the write lock: these messages have been expunged. */
+void		mbox_changes_gone(struct mbox *mbox, const uint32_t *uids,
+		    uint32_t n);
+/* What a list from another scan has, with what the file is yet to get;
+ * `names` are those by which the messages' add_words and drop_words go. */
+void		mbox_changes_apply(struct mbox *mbox,
+		    const struct keywords *names);
+/* Is the file to get anything, of one message, or of any? */
+bool		mbox_changes_of(const struct msg *msg);
+bool		mbox_changes_any(const struct mbox *mbox);
+/* Under the write lock, synced: writes all that into the file. */
+enum err	mbox_flush_locked(struct mbox *mbox, struct why *why);
+
 /* The state of the open file, as it is now. */
 bool		mbox_look_at(const struct mbox *mbox,
 		    struct mbox_state *now);
 /*
- * The list as some session left it in ~/.imapd, if it is of this file and the
- * file is as it was, or longer: then all is set as after a first scan, the
- * state being that of the index. _save keeps it there, where all of it stands
- * in the file; _forget makes the mailbox one of which nothing is known.
+ * The list as some session left it in ~/.imapd, if it is of this file: then
+ * all is set as after a first scan, the state being that of the index. _save
+ * keeps it there, where all of it stands in the file; _forget makes the
+ * mailbox one of which nothing is known.
  */
 bool		mbox_index_load(struct mbox *mbox);
 void		mbox_index_save(struct mbox *mbox);

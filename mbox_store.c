@@ -1,8 +1,9 @@
 /*
- * mbox_store.c - flags into the file, under the write lock: over the old
- * ones in place where they fit (mbox.md 2.3), else by a new header. They are
- * applied to what the header says at that moment, so that nothing another
- * program has set is undone. Knows nothing of who asks.
+ * mbox_store.c - flags: into the log, where there is one, and into the file,
+ * under the write lock: over the old ones in place where they fit (mbox.md
+ * 2.3), else by a new header. They are applied to what the header says at
+ * that moment, so that nothing another program has set is undone. Knows
+ * nothing of who asks.
  */
 #include "mbox_own.h"
 
@@ -65,9 +66,10 @@ refresh(struct mbox *mbox, struct msg *msg)
 	if (mbox->own->claims && meta->flags & FLAG_OLD &&
 	    !(msg->flags & FLAG_OLD) && !(msg->bits & MSG_STUCK))
 		msg->flags &= (uint8_t)~FLAG_RECENT;
-	msg->flags = (uint8_t)(meta->flags | (msg->flags & FLAG_RECENT));
-	msg->keywords = mbox_keyword_bits(&mbox->keywords,
-	    meta_keywords(meta));
+	msg->flags = (uint8_t)((meta->flags & ~msg->drop) | msg->add |
+	    (msg->flags & FLAG_RECENT));
+	msg->keywords = (mbox_keyword_bits(&mbox->keywords,
+	    meta_keywords(meta)) & ~msg->drop_words) | msg->add_words;
 }
 
 static void
@@ -224,6 +226,21 @@ find_names(struct mbox *mbox, const struct mbox_change *change,
 	return mbox_base(mbox, mbox->uidnext - 1, &names, why);
 }
 
+/* The edits into the file; the list has those that were made. */
+static enum err
+carry_out(struct mbox *mbox, struct edits *e, struct why *why)
+{
+	enum err err;
+
+	if ((err = patch(mbox, e, why)) != E_OK)
+		return err;
+	take(mbox, e, false);
+	err = restamp(mbox, e, why);
+	if (err == E_OK)
+		take(mbox, e, true);
+	return err;
+}
+
 static enum err
 store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
     const struct mbox_change *change, struct why *why)
@@ -241,19 +258,139 @@ store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 			err = add_edit(mbox, &e, (uint32_t)at, &want, 0,
 			    why);
 	if (err == E_OK)
-		err = patch(mbox, &e, why);
-	if (err == E_OK) {
-		take(mbox, &e, false);
-		err = restamp(mbox, &e, why);
-	}
+		err = carry_out(mbox, &e, why);
+	edits_free(&e);
+	return err;
+}
+
+/* ---- what the log has ---- */
+
+/* Is it only to be no longer \Recent? That is not worth a new header. */
+static bool
+is_claim(const struct msg *msg)
+{
+	return msg->add == FLAG_OLD && msg->drop == 0 &&
+	    msg->add_words == 0 && msg->drop_words == 0;
+}
+
+/* The message as the list says it. */
+static enum err
+add_known(struct mbox *mbox, struct edits *e, uint32_t i, struct why *why)
+{
+	struct msg *msg = &mbox->msgs[i];
+	struct edit *edit = &e->at[e->n];
+	struct str header;
+	enum err err;
+
+	if ((err = mbox_header(mbox, msg, &header, why)) != E_OK)
+		return err;
+	refresh(mbox, msg);
+	*edit = (struct edit){
+		.i = i, .flags = msg->flags, .keywords = msg->keywords,
+	};
+	add_patch(mbox, e, edit, header);
+	if (edit->grows && is_claim(msg))
+		msg->bits |= MSG_STUCK;
+	else
+		e->n++;
+	return E_OK;
+}
+
+static enum err
+flush(struct mbox *mbox, struct why *why)
+{
+	uint32_t i, words = 0;
+	struct edits e;
+	enum err err = E_OK;
+
+	for (i = 0; i < mbox->n; i++)
+		words |= mbox->msgs[i].add_words;
+	if (words != 0)
+		err = mbox_base(mbox, mbox->uidnext - 1, &mbox->keywords,
+		    why);
+	edits_init(&e, mbox->n);
+	for (i = 0; i < mbox->n && err == E_OK; i++)
+		if (mbox_changes_of(&mbox->msgs[i]))
+			err = add_known(mbox, &e, i, why);
 	if (err == E_OK)
-		take(mbox, &e, true);
+		err = carry_out(mbox, &e, why);
 	edits_free(&e);
 	return err;
 }
 
 enum err
-mbox_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
+mbox_flush_locked(struct mbox *mbox, struct why *why)
+{
+	enum err e = mbox_changes_begin(mbox, why);
+	bool any;
+
+	if (e != E_OK)
+		return e;
+	any = mbox_changes_any(mbox);
+	if (any)
+		e = flush(mbox, why);
+	mbox_changes_end(mbox, any && e == E_OK);
+	return e;
+}
+
+enum err
+mbox_flush(struct mbox *mbox, bool hurry, struct why *why)
+{
+	bool changed = false;
+	enum err e;
+
+	if (!mbox->writable || !mbox_changes_any(mbox))
+		return E_OK;
+	mbox->own->hurried = hurry;
+	e = mbox_lock_write(mbox, &changed, why);
+	mbox->own->hurried = false;
+	if (e != E_OK || mbox->fd < 0)
+		return e;
+	e = mbox_flush_locked(mbox, why);
+	mbox_unlock(mbox);
+	return e;
+}
+
+bool
+mbox_unflushed(const struct mbox *mbox)
+{
+	return mbox->writable && mbox_changes_any(mbox);
+}
+
+/* ---- STORE ---- */
+
+static bool
+knows_all(const struct mbox *mbox, const struct mbox_change *change)
+{
+	unsigned i;
+
+	if (change->names == NULL || change->how == MBOX_REMOVE)
+		return true;
+	for (i = 0; i < change->names->n; i++)
+		if (keyword_find(&mbox->keywords,
+		    keyword_name(change->names, i)) < 0)
+			return false;
+	return true;
+}
+
+/* New keywords go into the file, which says what all of them are. */
+static enum err
+learn(struct mbox *mbox, const struct mbox_change *change, struct why *why)
+{
+	bool changed = false;
+	uint32_t bits;
+	enum err e = mbox_lock_write(mbox, &changed, why);
+
+	if (e != E_OK || mbox->fd < 0)
+		return e;
+	e = find_names(mbox, change, &bits, why);
+	mbox_unlock(mbox);
+	return e;
+}
+
+/* Where no log can be had. */
+static enum err
+store_into_file(struct mbox *mbox, const uint32_t *uids, uint32_t n,
     const struct mbox_change *change, struct why *why)
 {
 	bool changed = false;
@@ -261,14 +398,31 @@ mbox_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 
 	if (e != E_OK || mbox->fd < 0)
 		return e;
-	e = store(mbox, uids, n, change, why);
+	/* What the log still says would undo it. */
+	e = mbox_flush_locked(mbox, why);
+	if (e == E_OK)
+		e = store(mbox, uids, n, change, why);
 	mbox_unlock(mbox);
 	return e;
 }
 
-/* Could be marked as old in place. */
-static bool
-is_fresh(const struct msg *msg)
+enum err
+mbox_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
+    const struct mbox_change *change, struct why *why)
+{
+	enum err e = mbox_sync(mbox, NULL, why);
+
+	if (e == E_OK && !knows_all(mbox, change))
+		e = learn(mbox, change, why);
+	if (e != E_OK || mbox->fd < 0)
+		return e;
+	e = mbox_changes_store(mbox, uids, n, change, why);
+	return e == E_OK || e == E_INUSE ? e :
+	    store_into_file(mbox, uids, n, change, why);
+}
+
+bool
+mbox_is_fresh(const struct msg *msg)
 {
 	return !(msg->flags & FLAG_OLD) &&
 	    !(msg->bits & (MSG_STUCK | MSG_UNSTAMPED));
@@ -280,7 +434,7 @@ mbox_fresh(const struct mbox *mbox)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < mbox->n; i++)
-		n += is_fresh(&mbox->msgs[i]);
+		n += mbox_is_fresh(&mbox->msgs[i]);
 	return n;
 }
 
@@ -294,7 +448,7 @@ mbox_claim(struct mbox *mbox, struct why *why)
 
 	edits_init(&e, n);
 	for (i = 0; i < mbox->n && n > 0 && err == E_OK; i++)
-		if (is_fresh(&mbox->msgs[i]))
+		if (mbox_is_fresh(&mbox->msgs[i]))
 			err = add_edit(mbox, &e, i, &nothing, FLAG_OLD, why);
 	if (err == E_OK)
 		err = patch(mbox, &e, why);

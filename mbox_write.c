@@ -44,7 +44,7 @@ lock(struct mbox *mbox, struct why *why)
 	if (!mbox->own->may_write)
 		return why_set(why, E_PERM, "the mailbox can not be written");
 	return lock_write(mbox->fd, mbox->path, writer->dotlock,
-	    LOCK_TIMEOUT, why);
+	    mbox->own->hurried ? FLUSH_LOCK_TIMEOUT : LOCK_TIMEOUT, why);
 }
 
 enum err
@@ -582,7 +582,9 @@ settle_locked(struct mbox *mbox, struct why *why)
 		    "a message");
 	straighten(mbox);
 	e = stamp_new(mbox, why);
-	if (e == E_OK && own->claims && mbox_claim(mbox, why) != E_OK)
+	if (e == E_OK && own->claims && mbox_fresh(mbox) > 0 &&
+	    mbox_changes_claim(mbox, why) != E_OK &&
+	    mbox_claim(mbox, why) != E_OK)
 		log_warn("new mail stays \\Recent: %s",
 		    why == NULL ? "" : why->text);
 	if (e != E_OK)
@@ -647,6 +649,8 @@ mbox_lock_write(struct mbox *mbox, bool *changed, struct why *why)
 			    writer->sync, why);
 		if (e == E_OK)
 			e = mbox_sync_locked(mbox, false, changed, why);
+		if (e == E_OK)
+			e = mbox_changes_read(mbox, changed, why);
 		if (e == E_OK && !mbox->writable)
 			e = why_set(why, E_PERM, "the mailbox can not be "
 			    "written, or has new UIDs by another program");
@@ -666,12 +670,15 @@ mbox_unlock(struct mbox *mbox)
 		lock_drop(mbox->fd);
 }
 
-/* Is there anything to be written into the file? */
+/* Is there anything to be written into the file? Whose mail is \Recent need
+ * not be, where there is a log. */
 static bool
-needs_settling(const struct mbox *mbox)
+needs_settling(struct mbox *mbox, struct why *why)
 {
-	return first_unstamped(mbox) < mbox->n || !is_straight(mbox) ||
-	    (mbox->own->claims && mbox_fresh(mbox) > 0);
+	if (first_unstamped(mbox) < mbox->n || !is_straight(mbox))
+		return true;
+	return mbox->own->claims && mbox_fresh(mbox) > 0 &&
+	    mbox_changes_claim(mbox, why) != E_OK;
 }
 
 enum err
@@ -685,7 +692,7 @@ mbox_settle(struct mbox *mbox, bool *changed, struct why *why)
 		return E_OK;
 	if (why == NULL)
 		why = &unused;
-	if (own->unsettled && mbox->fd >= 0 && needs_settling(mbox)) {
+	if (own->unsettled && mbox->fd >= 0 && needs_settling(mbox, why)) {
 		e = mbox_lock_write(mbox, changed, why);
 		if (e != E_OK)
 			return unsettled(mbox, e, why);

@@ -1,8 +1,9 @@
 /*
  * mbox_write.h - changing a mailbox: flags, expunge, append, and the UIDs
- * that other programs' new mail gets. This is the mode without a sidecar
- * (DESIGN 6): UIDs stand in the file before a client sees them, flags go
- * straight into it. Every function takes and gives back the locks itself;
+ * that other programs' new mail gets. UIDs stand in the file before a client
+ * sees them; flags go into the log that all sessions share (changes.h) and
+ * into the file later, or straight into it where there can be no log. Every
+ * function takes and gives back the locks itself;
  * when it returns E_OK what it did is on the disk (with writer->sync), and
  * mbox->msgs says so. When it fails nothing was changed, unless it says
  * otherwise.
@@ -30,6 +31,8 @@ struct mbox_writer {
 	const char *host;	/* our name */
 	enum lock_dotlock dotlock;
 	bool sync;		/* --fsync=always */
+	bool flags_now;		/* into the file, whether there can be a log
+				 * or not */
 };
 
 enum mbox_mode {
@@ -71,6 +74,16 @@ struct mbox_change {
 enum err	mbox_store(struct mbox *mbox, const uint32_t *uids,
 		    uint32_t n, const struct mbox_change *change,
 		    struct why *why);
+
+/*
+ * Writes into the file what sessions have so far only told each other: flags.
+ * E_OK too where there is nothing. At a failure they know it still, and so
+ * does who opens the mailbox next. With `hurry` it waits for no lock for
+ * long. mbox_close does so for MBOX_SELECT.
+ */
+enum err	mbox_flush(struct mbox *mbox, bool hurry, struct why *why);
+/* Is there anything of the kind? */
+bool		mbox_unflushed(const struct mbox *mbox);
 
 /*
  * Removes, of the messages with these uids, rising, (uids NULL: of all)

@@ -34,6 +34,9 @@ static const char usage_text[] =
 "  --dotlock=try|require|no  MAILBOX.lock while a mailbox is written, where\n"
 "                         it can be made, always, never (default try)\n"
 "  --fsync=always|never   wait for the disk before saying OK (default always)\n"
+"  --flags=later|now      write flags into the mailbox when there is time,\n"
+"                         which all sessions know of, or at once (default\n"
+"                         later)\n"
 "  --log=syslog|stderr    where log lines go (default syslog)\n"
 "  --check FILE           say what is wrong with a mailbox, and end\n"
 "  --repair FILE          mend what can be mended without losing a byte of\n"
@@ -120,6 +123,13 @@ seconds_of(const struct start *start, const char *name, const char *value)
 }
 
 /* Below the 30 minutes of RFC 3501 5.4 only for those who ask for it. */
+static void
+option_flags(struct start *start, const char *value)
+{
+	start->options.flags_now = choose(start, "--flags", value,
+	    "later|now");
+}
+
 static void
 option_idle(struct start *start, const char *value)
 {
@@ -256,6 +266,7 @@ static const struct {
 	{ "expunge-on", required_argument, option_expunge_on },
 	{ "dotlock", required_argument, option_dotlock },
 	{ "fsync", required_argument, option_fsync },
+	{ "flags", required_argument, option_flags },
 	{ "log", required_argument, option_log },
 	{ "check", required_argument, option_check },
 	{ "repair", required_argument, option_repair },

@@ -204,6 +204,33 @@ session_tell_idle(struct session *s)
 	return e == E_OK;
 }
 
+void
+session_flush(struct session *s)
+{
+	struct why why = { .text = "" };
+
+	if (mbox_flush(s->mbox, true, &why) != E_OK)
+		log_warn("flags are not in the mailbox file yet: %s",
+		    why.text);
+}
+
+/* Waits for the client a while, and uses his silence. The autologout at its
+ * end flushes as well. */
+static void
+use_silence(struct session *s)
+{
+	const int quiet = FLUSH_MS / 1000;
+	int most = s->options->idle_timeout;
+
+	s->io.patience = most;
+	if (s->mbox == NULL || s->io.in_at < s->io.in_n ||
+	    !mbox_unflushed(s->mbox) || (most != 0 && most <= quiet) ||
+	    io_wait(&s->io, -1, io_now() + FLUSH_MS) != IO_TIMEOUT)
+		return;
+	session_flush(s);
+	s->io.patience = most == 0 ? 0 : most - quiet;
+}
+
 /*
  * After each command, so that the numbers in the next one are those that
  * the client knows, and new mail is told with whatever it asks next. RFC
@@ -294,10 +321,10 @@ serve(struct session *s)
 	enum end end;
 	enum result r;
 
-	s->io.patience = s->options->idle_timeout;
 	/* Nobody reads what io_peek would send before it waits? */
 	if (s->io.in_at == s->io.in_n)
 		io_flush(&s->io);
+	use_silence(s);
 	if (s->io.gone || stopped(s) || io_peek(&s->io) < 0)
 		return END_CUT;
 	s->io.patience = COMMAND_TIMEOUT;

@@ -30,6 +30,7 @@ struct options {
 	int login_timeout;	/* seconds until somebody is logged in */
 	enum lock_dotlock dotlock;
 	bool no_sync;		/* --fsync=never */
+	bool flags_now;		/* --flags=now */
 	unsigned expunge_on;	/* bits of ON_ */
 };
 
@@ -83,6 +84,10 @@ enum result	session_become(struct session *s, struct outcome *o);
  */
 void	session_tell(struct session *s, bool expunge, bool uid);
 bool	session_tell_idle(struct session *s);
+
+/* Writes into the selected mailbox's file what it is yet to get, because the
+ * client is quiet. A failure is only logged: it will be tried again. */
+void	session_flush(struct session *s);
 
 /* "CAPABILITY IMAP4rev1 ..." for this state, in the command's pool. */
 const char	*cmd_any_capabilities(struct session *s);

@@ -42,6 +42,7 @@ set_writer(struct session *s)
 		.user = s->user, .host = s->host,
 		.dotlock = s->options->dotlock,
 		.sync = !s->options->no_sync,
+		.flags_now = s->options->flags_now,
 	};
 }
 

@@ -34,6 +34,7 @@ moved(const struct view *view, const struct mbox *mbox)
 	const struct mbox_state *a = &view->state, *b = &mbox->state;
 
 	return view->stale || view->mbox_n != mbox->n ||
+	    view->news != mbox->news ||
 	    a->dev != b->dev || a->ino != b->ino || a->size != b->size ||
 	    !same_time(&a->mtime, &b->mtime) ||
 	    !same_time(&a->ctime, &b->ctime);
@@ -105,6 +106,7 @@ merge(struct view *view, const struct mbox *mbox)
 		append(view, &mbox->msgs[j], mbox->n - j);
 	view->state = mbox->state;
 	view->mbox_n = mbox->n;
+	view->news = mbox->news;
 	view->stale = false;
 }
 

@@ -32,6 +32,7 @@ struct view {
 	bool writable;		/* the client may change flags */
 	bool stale;		/* somebody saw the mailbox move on */
 	struct mbox_state state;	/* of the mailbox, when last compared */
+	uint32_t news;
 	uint32_t mbox_n;
 };
 

@@ -43,12 +43,29 @@ watch_file(struct watch *w)
 }
 
 void
+watch_also(struct watch *w, const char *path)
+{
+	int also = -1;
+
+	if (w->fd < 0)
+		return;
+	if (path != NULL)
+		also = inotify_add_watch(w->fd, path, ON_FILE |
+		    IN_DONT_FOLLOW);
+	if (w->also >= 0 && also != w->also)
+		inotify_rm_watch(w->fd, w->also);
+	w->also = also;
+}
+
+void
 watch_open(struct watch *w, const char *path)
 {
 	char dir[PATH_MAX];
 	struct str all = str_c(path), name = last_part(all);
 
-	*w = (struct watch){ .fd = -1, .file = -1, .dir = -1, .path = path };
+	*w = (struct watch){
+		.fd = -1, .file = -1, .dir = -1, .also = -1, .path = path,
+	};
 	if (name.n >= all.n || all.n - name.n >= sizeof(dir))
 		return;
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -72,7 +89,7 @@ is_ours(const struct watch *w, const struct inotify_event *event)
 	if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED))
 		return true;
 	if (event->wd != w->dir)
-		return event->wd == w->file;
+		return event->wd == w->file || event->wd == w->also;
 	got = (struct str){ event->name, strnlen(event->name, event->len) };
 	return str_starts(got, name) && (got.n == name.n ||
 	    str_eq(str_from(got, name.n), STR(".lock")));
@@ -108,5 +125,5 @@ watch_close(struct watch *w)
 {
 	if (w->fd >= 0)
 		close(w->fd);
-	w->fd = w->file = w->dir = -1;
+	w->fd = w->file = w->dir = w->also = -1;
 }

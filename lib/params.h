@@ -93,6 +93,12 @@ enum {
 	IDLE_LOOK_BLIND_MS = 5000,
 	IDLE_ALIVE_MS = 120000,
 	IDLE_GATHER_MS = 50,
+	/* Milliseconds without a command; then flags that the sessions have
+	 * told each other are written into the mailbox file. */
+	FLUSH_MS = 60000,
+	/* Seconds that this waits for a lock then, and as a mailbox is left:
+	 * the next session can do it as well. */
+	FLUSH_LOCK_TIMEOUT = 1,
 	/* Seconds that a command waits for a mailbox lock. */
 	LOCK_TIMEOUT = 30,
 };

@@ -18,8 +18,9 @@ DOORS = [
     # danger, files, functions, other words
     ('charset conversion', 'lib/charset.c',
      'iconv iconv_open iconv_close', '<iconv.h>'),
-    # folder_state.c, journal.c and fs.c lock small files of ours.
-    ('file locks', 'lock.c folder_state.c journal.c lib/fs.c', 'flock lockf',
+    # The others lock small files of ours.
+    ('file locks', 'lock.c folder_state.c journal.c changes.c lib/fs.c',
+     'flock lockf',
      'F_SETLK F_SETLKW F_GETLK F_OFD_SETLK F_OFD_SETLKW F_OFD_GETLK '
      'LOCK_SH LOCK_EX LOCK_UN F_SETLEASE'),
     # imapd.c asks whether descriptors 0 to 2 are open.
@@ -36,21 +37,22 @@ DOORS = [
     ('reading at a place', 'lib/fs.c mbox_scan.c', 'pread preadv', ''),
     ('writing at a place', 'lib/fs.c',
      'pwrite pwritev copy_file_range sendfile splice', ''),
-    # journal.c: its own file; draft.c: an unlinked one.
+    # journal.c, changes.c: their own files; draft.c: an unlinked one.
     ('writing to a mailbox',
      'lib/fs.c lib/fs.h rewrite.c rewrite_plan.c rewrite_patch.c '
-     'rewrite_tail.c rewrite_append.c journal.c draft.c',
+     'rewrite_tail.c rewrite_append.c journal.c changes.c draft.c',
      'fs_pwrite fs_truncate fs_reserve', ''),
     ('streams', NOWHERE,
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
     # fs.c makes our own files, mbox_append.c opens the spool directory,
+    # changes.c that of its file to sync it,
     # imapd.c and auth_worker.c /dev/null, auth_file.c a password file;
     # doctor_place.c the kernel's list of locks, doctor_repair.c what it mends
     # and the copy of that.
     ('opening files',
      'mbox.c mbox_write.c mbox_append.c dotlock.c folder.c folder_change.c '
      'folder_list.c lib/fs.c lib/io.c imapd.c auth_worker.c auth_file.c '
-     'doctor_place.c doctor_repair.c',
+     'doctor_place.c doctor_repair.c changes.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
@@ -132,9 +134,11 @@ DOORS = [
     ('time zones', 'lib/date.c imapd.c',
      'localtime localtime_r mktime gmtime gmtime_r tzset strftime ctime '
      'asctime', ''),
-    ('sleeping', 'lock.c', 'sleep usleep nanosleep clock_nanosleep', ''),
+    ('sleeping', 'lock.c changes.c',
+     'sleep usleep nanosleep clock_nanosleep', ''),
     ('weak chance', NOWHERE, 'rand random srand srandom drand48 rand_r', ''),
-    ('strong chance', 'lock.c journal.c mbox.c', 'getrandom getentropy', ''),
+    ('strong chance', 'lock.c journal.c changes.c mbox.c',
+     'getrandom getentropy', ''),
     ('passwords', 'auth.c', 'crypt crypt_r pam_start pam_authenticate',
      '<crypt.h> <security/pam_appl.h>'),
     ('TLS', NOWHERE, 'SSL_new SSL_read SSL_write',

@@ -15,9 +15,10 @@ FLOORS = {
     1: 'set flags hash scan date fromline quote meta stamp match utf8 codec charset '
        'rfc822 mime pseudo',
     2: 'lock dotlock watch mbox mbox_own mbox_scan mbox_match '
-       'mbox_text mbox_index mbox_write mbox_store mbox_expunge mbox_append draft '
+       'mbox_text mbox_index mbox_changes mbox_write mbox_store mbox_expunge mbox_append draft '
        'folder folder_own folder_name folder_list folder_change '
        'folder_subs folder_state '
+       'changes changes_own changes_record '
        'journal rewrite rewrite_own rewrite_plan rewrite_patch '
        'rewrite_recover rewrite_tail rewrite_append',
     3: 'parse reply command ask',

@@ -364,6 +364,7 @@ class House:
         self.n = 0              # messages made so far
         self.second = int(time.time()) - 10 ** 6
         self.spoke = []         # our sessions, for the validator
+        self.old = {}           # what stood in ~/.imapd
 
     def env(self, home):
         return {"USER": "alex", "HOME": home, "TZ": "UTC", "LC_ALL": "C",

@@ -375,23 +375,24 @@ def turn_deliver(house, model, rng):
 
 
 def turn_spoil(house, _, rng):
-    """Our index is damaged, or an old one comes back."""
-    paths = glob.glob(os.path.join(house.world.home, ".imapd", "index.*"))
-    old = getattr(house, "indexes", [])
+    """Our index or our log is damaged, or an old one comes back."""
+    what = rng.choice(("index", "changes"))
+    paths = glob.glob(os.path.join(house.world.home, ".imapd", what + ".*"))
+    old = house.old.setdefault(what, [])
     if not paths:
-        return ["no index"]
+        return ["no " + what]
     with open(paths[0], "r+b") as f:
-        data = f.read()
-        house.indexes = (old + [data])[-4:]
+        data = f.read() or b"x"
+        old[:] = (old + [data])[-4:]
         how = rng.choice(("shorter", "another bit", "an old one"))
         at = rng.randrange(len(data))
-        new = {"shorter": data[:at], "an old one": rng.choice(old or [b""]),
+        new = {"shorter": data[:at], "an old one": rng.choice(old),
                "another bit": data[:at] + bytes([data[at] ^ 1 << at % 8]) +
                data[at + 1:]}[how]
         f.seek(0)
         f.write(new)
         f.truncate()
-    return [how]
+    return [what + " " + how]
 
 
 TURNS = [turn_spoil, turn_ours, turn_ours, turn_dovecot, turn_dovecot,

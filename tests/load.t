@@ -70,7 +70,7 @@ def descriptors(service):
 
 # What a session keeps in ~/.imapd; an index for each mailbox besides.
 KEPT = {"journal", "lock", "uidvalidity"}
-INDEX = re.compile(r"index\.[0-9a-f]+\.[0-9a-f]+")
+HELPS = re.compile(r"(index|changes)\.[0-9a-f]+\.[0-9a-f]+")
 
 
 def files(service):
@@ -81,7 +81,7 @@ def files(service):
         found |= {os.path.join(path, name)
                   for name in set(dirs + names) - (KEPT if own else
                                                    {".imapd"})
-                  if not (own and INDEX.fullmatch(name))}
+                  if not (own and HELPS.fullmatch(name))}
     return found
 
 

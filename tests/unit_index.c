@@ -11,7 +11,7 @@
 #include "../lib/buf.h"
 #include "../lib/fs.h"
 
-enum { FORGERIES = 1500, AT_CHECK = 8, AT_KEY = 16, HEAD = 152 };
+enum { FORGERIES = 1500, AT_CHECK = 8, AT_KEY = 16, HEAD = 160 };
 
 #define ONE(n)	"From a@b.c Sat Jan  3 01:05:3" n " 1998\nSubject: " n	\
 	"\n\ntext " n "\n\n"
@@ -342,6 +342,68 @@ check_others(void)
 }
 
 /* Each byte in turn another one, and each length. */
+/* Another program drops the X-UID of the second message; who would judge by
+ * the file alone had to give new UIDs from there on. */
+static void
+check_stripped(void)
+{
+	struct buf b = BUF_MAX(1 << 20);
+	struct mbox *mbox;
+	uint32_t uidvalidity;
+	char *at;
+
+	make("box", THREE);
+	mbox = open_box("box");
+	uidvalidity = mbox->uidvalidity;
+	mbox_close(mbox);
+	if (fs_read(home, "box", &b) != 0)
+		exit(99);
+	buf_addc(&b, '\0');
+	at = strstr(b.p, "X-UID: 2\n");
+	memmove(at, at + 9, strlen(at + 9) + 1);
+	put("box", b.p, strlen(b.p));
+	buf_free(&b);
+	mbox = open_box("box");
+	CHECK("who rewrites a mailbox without X-UID takes no UID away",
+	    mbox->uidvalidity == uidvalidity && mbox->n == 3 &&
+	    mbox->msgs[1].uid == 2 && mbox->msgs[2].uid == 3 &&
+	    mbox->uidnext == 4);
+	mbox_close(mbox);
+	CHECK("and it stands in the file again", used_and_right("box"));
+}
+
+/* What was expunged comes back under a new UID, what has come since is gone,
+ * and no UID that was given since is given again. */
+static void
+check_restored(void)
+{
+	struct buf b = BUF_MAX(1 << 20);
+	uint32_t removed, uidvalidity;
+	struct mbox *mbox;
+	struct why why;
+
+	make("box", THREE);
+	if (fs_read(home, "box", &b) != 0)
+		exit(99);
+	append("box", ONE("4"));
+	mbox = open_box("box");
+	uidvalidity = mbox->uidvalidity;
+	if (mbox_expunge(mbox, NULL, 0, false, &removed, &why) != E_OK ||
+	    removed != 1)
+		exit(99);
+	mbox_close(mbox);
+	put("box", b.p, b.n);
+	buf_free(&b);
+	mbox = open_box("box");
+	CHECK("a mailbox from a backup keeps its UIDVALIDITY, and what was "
+	    "expunged since gets a new UID",
+	    mbox->uidvalidity == uidvalidity && mbox->n == 3 &&
+	    mbox->msgs[0].uid == 1 && mbox->msgs[1].uid > 4 &&
+	    mbox->msgs[2].uid > mbox->msgs[1].uid);
+	mbox_close(mbox);
+	CHECK("which stand in the file", used_and_right("box"));
+}
+
 static void
 check_damage(void)
 {
@@ -466,6 +528,8 @@ main(void)
 	check_growth();
 	check_trust();
 	check_others();
+	check_stripped();
+	check_restored();
 	check_damage();
 	check_forged();
 	home_remove();

@@ -278,7 +278,7 @@ def kept(p):
     own = os.path.join(p.home, ".imapd")
     names = set(os.listdir(own)) if os.path.isdir(own) else set()
     return {x for x in names - {"journal", "lock", "uidvalidity"}
-            if not re.fullmatch(r"index\.[0-9a-f]+\.[0-9a-f]+", x)}
+            if not re.fullmatch(r"(index|changes)\.[0-9a-f]+\.[0-9a-f]+", x)}
 
 
 def small():
