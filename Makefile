@@ -180,14 +180,18 @@ check-time:
 	@IMAPD=$(BIN) tests/check_time
 
 # make torture TORTURE=n: n kills and n power cuts, and every call failing
-# in every way there is, n at most; the seeds are printed.
+# in every way there is, n at most; 1,000 messages by each MDA and each lock;
+# the seeds are printed.
 TORTURE = 50000
 .PHONY: torture
 torture:
-	@tests/packages python3=python3
+	@tests/packages python3=python3 perl=perl xinetd=/usr/sbin/xinetd \
+		procmail=procmail maildrop=maildrop \
+		exim4-daemon-light=/usr/sbin/sendmail
 	@$(MAKE) -s tests
-	@bad=0; for t in kill power faults; do \
+	@bad=0; for t in mda kill power faults; do \
 		IMAPD=$(BIN) VALIDATE=$(O)/tests/validate FAULTS=all \
+		COUNT=1000 \
 		KILLS=$(TORTURE) CUTS=$(TORTURE) TORTURE=$(TORTURE) \
 		tests/$$t.t || bad=1; done; exit $$bad
 

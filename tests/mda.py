@@ -1,27 +1,33 @@
-"""mda.py - the delivery programs of Debian, each made to put numbered mail
-into a mailbox of ours, locking in a way of its own; hands that work on the
-mailbox over IMAP meanwhile; and the judgement over what stands there in the
-end. For mda.t, which has the rounds.
+"""mda.py - the delivery programs of Debian, and writers that know one lock
+only, each made to put numbered mail into a mailbox of ours, locking in a way
+of its own; hands that work on the mailbox over IMAP meanwhile; and the
+judgement over what stands there in the end. For mda.t, which has the rounds;
+Postfix, which wants more, has mda_postfix.py.
 
 What may become of a message its number says (as in stress.py, whose client
 this is):
 
-	n % 3 == 0	no session deletes it
+	n % 3 == 0	no session deletes it; sessions may copy it
 	n % 5 == 0	no session copies it
 
-Postfix's local is not among them: it works for Postfix's master only, and its
-package can not be installed beside Exim's. stress.py delivers as it does.
+A session marks a message \\Deleted only when it has read all of it and has
+recorded its number. So in the end each number either stands in the file, once
+and with its text, or in the record.
 """
 
+import contextlib
 import os
+import queue
 import random
 import re
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
 import stress
-from hostile import ROOT, WATCHDOG
+from hostile import ROOT, TOP, WATCHDOG
 from stress import Wrong
 
 SENDER = 'sender@example.org'
@@ -76,7 +82,11 @@ def plain(text):
 class Mda:
     """One program, set up for one mailbox. Subclasses: NAME, PROGRAM, how it
     quotes, which LOCKS it can be told to take (the first: as packaged), in
-    how many LANES it delivers at once."""
+    how many LANES it delivers at once, whether it ASKS_PASSWD who is who, how
+    many seconds a session is to REST at most between two commands."""
+
+    ASKS_PASSWD, REST = False, .12
+    MADE = []                   # all that may have something running
 
     def __init__(self, place, service, user, locks, group=None):
         self.locks, self.inbox = locks, service.inbox(user)
@@ -84,10 +94,10 @@ class Mda:
         if group is not None:
             self.gid = group
         self.env = dict(service.env(user), PATH=PATH)
-        self.dir = os.path.join(place, '%s-%s-%s' % (
-            user, self.NAME, locks.replace(' ', '-')))
-        os.mkdir(self.dir)
+        self.dir = tempfile.mkdtemp(dir=place, prefix=self.NAME.split()[0] +
+                                    '.')
         self.owned(self.dir, 0o700)
+        self.MADE.append(self)
         self.argv = self.set_up()
 
     def __str__(self):
@@ -132,12 +142,25 @@ class Mda:
         """Complaints about what is not delivered yet."""
         return ''
 
+    def close(self):
+        """Nothing of it runs any more; also if it never did."""
+
+
+@contextlib.contextmanager
+def all_closed():
+    """In the end nothing runs, whatever has happened."""
+    try:
+        yield
+    finally:
+        for mda in Mda.MADE:
+            mda.close()
+
 
 class Procmail(Mda):
     """It waits for a second, holding its locks, where the mailbox was read
     in the very second in which it writes to it; who comes next need not."""
 
-    NAME, PROGRAM, LANES = 'procmail', '/usr/bin/procmail', 4
+    NAME, PROGRAM, LANES, REST = 'procmail', '/usr/bin/procmail', 4, .3
     LOCKS = ('dotlock fcntl', 'fcntl')
     quoted = staticmethod(quote_from)
 
@@ -145,7 +168,7 @@ class Procmail(Mda):
         # A second colon asks for the dotlock; fcntl it always takes. Who
         # finds the dotlock sleeps: there more of them must try.
         if 'dotlock' in self.locks:
-            self.LANES = 10
+            self.LANES = 20
         rc = self.write('procmailrc', 'SHELL=/bin/sh\nLOCKSLEEP=1\n'
                         'DEFAULT={inbox}\nLOGFILE={dir}/log\n:0%s\n{inbox}\n'
                         % (':' if 'dotlock' in self.locks else ''))
@@ -155,7 +178,8 @@ class Procmail(Mda):
 class Maildrop(Mda):
     """It runs in circles while it waits for a dotlock."""
 
-    NAME, PROGRAM, LANES = 'maildrop', '/usr/bin/maildrop', 1
+    NAME, PROGRAM, LANES = 'maildrop', '/usr/bin/maildrop', 2
+    ASKS_PASSWD = True
     LOCKS = ('dotlock fcntl',)
     quoted = staticmethod(quote_all)
 
@@ -199,7 +223,7 @@ class Exim(Mda):
     """With -C and run by anybody but root it gives up root's rights at once
     and delivers as its caller."""
 
-    NAME, PROGRAM, LANES = 'Exim', '/usr/sbin/exim4', 3
+    NAME, PROGRAM, LANES = 'Exim', '/usr/sbin/exim4', 5
     LOCKS = ('dotlock fcntl', 'fcntl', 'dotlock', 'flock')
     quoted = staticmethod(quote_from)
 
@@ -226,6 +250,59 @@ class Exim(Mda):
         return '%s: not delivered: %s; %s' % (self, left, log)
 
 
+class Writer(Mda):
+    """Whoever keeps just one lock: mda_writer.py, a process for each lane,
+    which judges as well whether the others keep it."""
+
+    NAME, LANES = 'writer', 2
+    LOCKS = ('dotlock', 'fcntl', 'flock')
+    quoted = staticmethod(quote_from)
+    pieces, hands = 3, ()
+
+    @classmethod
+    def lacks(cls):
+        return None
+
+    def set_up(self):
+        argv = [sys.executable, '-B', os.path.join(TOP, 'tests',
+                'mda_writer.py'), self.locks, self.inbox]
+        if ROOT:
+            argv += [str(self.uid), str(self.gid)]
+        self.hands = [subprocess.Popen(
+            argv, env=self.env, cwd='/', stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) for _ in range(self.LANES)]
+        self.free = queue.SimpleQueue()
+        for hand in self.hands:
+            self.free.put(hand)
+
+    def deliver(self, n):
+        data = quote_from(message(n))
+        data = time.strftime('From %s  %%a %%b %%e %%H:%%M:%%S %%Y\n' %
+                             SENDER, time.gmtime()).encode() + data + \
+            (b'\n' if data.endswith(b'\n') else b'\n\n')
+        hand = self.free.get()
+        hand.stdin.write(b'%d %d\n' % (len(data), self.pieces) + data)
+        hand.stdin.flush()
+        said = hand.stdout.readline()
+        self.free.put(hand)
+        return '' if said == b'\n' else '%s: number %d: %s' % (
+            self, n, said.decode('latin-1').strip() or 'it has ended')
+
+    def close(self):
+        for hand in self.hands:
+            hand.stdin.close()
+            hand.stdout.close()
+            hand.wait()
+
+
+class OneWrite(Writer):
+    """One that may write beside others who keep another lock: each message
+    goes in by one write(2), which the system lets nobody come between."""
+
+    NAME = 'writer at one stroke'
+    pieces = 1
+
+
 MDAS = (Procmail, Maildrop, Exim)
 
 
@@ -247,6 +324,17 @@ class Model(stress.Model):
     def path(self, name):
         return self.service.inbox(self.user) if name == 'INBOX' else \
             os.path.join(self.home, name)
+
+    def learn(self, key, n, who):
+        """What nobody copies stands in one place, as long as it stands."""
+        super().learn(key, n, who)
+        if n % 3 == 0:
+            return
+        with self.lock:
+            old = self.places.setdefault((key[0], key[1], n), key[2])
+        if old != key[2]:
+            raise Wrong('%s: number %d is UID %s, but was %d' % (
+                who, n, key, old))
 
     def known(self, n, text):
         """A number that is to come; its text, but for line ends at the end,
@@ -296,6 +384,16 @@ class Client(stress.Client):
         for line in lines:
             self.untagged(line)
         self.refresh()
+
+    def untagged(self, line):
+        """Nothing goes that no session has recorded."""
+        m = re.match(rb'\* (\d+) EXPUNGE\b', line)
+        if m and self.box and 0 < int(m.group(1)) <= len(self.numbers):
+            known = self.numbers[int(m.group(1)) - 1]
+            if known and known[1] not in self.model.doomed:
+                raise Wrong('%s: %s: UID %d, number %d, which nobody has '
+                            'marked' % ((self.who, line) + known))
+        super().untagged(line)
 
     def new_to_us(self, uid):
         super().new_to_us(uid)
@@ -353,8 +451,9 @@ class Hand(stress.Actor):
 
     TURNS = 12
 
-    def __init__(self, model, rng, who):
-        super().__init__(model, rng, who, time.monotonic() + 2 * WATCHDOG)
+    def __init__(self, model, rng, who, seconds, rest):
+        super().__init__(model, rng, who, time.monotonic() + seconds)
+        self.rest = rest
         self.client, self.turns = None, 0
 
     def turn(self):
@@ -377,10 +476,10 @@ class Hand(stress.Actor):
         self.model.count(act)
         getattr(self, act)(self.client)
         # Who delivers looks for the dotlock once a second.
-        time.sleep(self.rng.uniform(0, .06))
+        time.sleep(self.rng.uniform(0, self.rest))
 
-    ACTS = (('fetch', 8), ('noop', 3), ('flag', 5), ('delete', 4),
-            ('expunge', 3), ('uid_expunge', 2), ('append', 4), ('copy', 3),
+    ACTS = (('fetch', 6), ('noop', 2), ('flag', 5), ('delete', 6),
+            ('expunge', 5), ('uid_expunge', 3), ('append', 3), ('copy', 3),
             ('close', 1))
 
     def some(self, allow):
@@ -410,7 +509,8 @@ class Hand(stress.Actor):
                     self.model.flags.setdefault(uid, set()).add(mark)
 
     def delete(self, client):
-        chosen = self.some(lambda n: n % 3)
+        """First it is read and compared, then recorded, then marked."""
+        chosen = [k for k in self.some(lambda n: n % 3) if client.read(*k)]
         with self.model.lock:
             self.model.doomed.update(n for _, n in chosen)
         if chosen:
@@ -449,18 +549,19 @@ class Hand(stress.Actor):
 
 
 class Lane(threading.Thread):
-    """One delivery after the other."""
+    """One delivery after the other, by one program or by some in turn."""
 
-    def __init__(self, model, mda, rng, count):
+    def __init__(self, model, mdas, rng, count):
         super().__init__(daemon=True)
-        self.model, self.mda, self.rng, self.count = model, mda, rng, count
+        self.model, self.rng = model, rng
+        self.mdas = mdas * count
 
     def run(self):
         try:
-            for _ in range(self.count):
+            for mda in self.mdas:
                 if self.model.wrong:
                     return
-                deliver(self.model, self.mda)
+                deliver(self.model, mda)
                 time.sleep(self.rng.uniform(0, .1))
         except (Wrong, OSError, subprocess.SubprocessError) as e:
             self.model.complain(repr(e))
@@ -558,15 +659,23 @@ def prepare(model):
     client.logout()
 
 
-def work(model, mdas, count, rng):
-    hands = [Hand(model, random.Random(rng.random()), who)
+def lanes(model, mdas, count, rng, in_turn):
+    if in_turn:
+        return [Lane(model, mdas, random.Random(rng.random()), count)]
+    return [Lane(model, [mda], random.Random(rng.random()),
+                 count // mda.LANES + (i < count % mda.LANES))
+            for mda in mdas for i in range(mda.LANES)]
+
+
+def work(model, mdas, count, rng, in_turn):
+    seconds = 2 * WATCHDOG + count * len(mdas)
+    rest = max(mda.REST for mda in mdas)
+    hands = [Hand(model, random.Random(rng.random()), who, seconds, rest)
              for who in ('s1', 's2')]
-    lanes = [Lane(model, mda, random.Random(rng.random()),
-                  count // mda.LANES + (i < count % mda.LANES))
-             for mda in mdas for i in range(mda.LANES)]
-    for thread in hands + lanes:
+    deliveries = lanes(model, mdas, count, rng, in_turn)
+    for thread in hands + deliveries:
         thread.start()
-    for lane in lanes:
+    for lane in deliveries:
         lane.join()
     for said in filter(None, [mda.finish() for mda in mdas]):
         model.complain(said)
@@ -575,24 +684,27 @@ def work(model, mdas, count, rng):
         hand.join()
 
 
-def play(service, user, mdas, count, seed):
+def play(service, user, mdas, count, seed, in_turn=False):
     """count messages by each of the MDAs, and two sessions meanwhile:
     (complaints, what was done)."""
     model = Model(service, user)
+    if not mdas:
+        return [], {}
     try:
         prepare(model)
-        work(model, mdas, count, random.Random(seed))
+        work(model, mdas, count, random.Random(seed), in_turn)
         for text in [] if model.wrong else judge(model):
             model.complain(text)
     except (Wrong, EOFError, OSError, RuntimeError) as e:
         model.complain(repr(e))
+    finally:
+        for mda in mdas:
+            mda.close()
     return model.wrong, model.done
 
 
 def passwd(service):
-    """The text of a passwd file that knows the service's users as well."""
-    with open('/etc/passwd') as f:
-        known = f.read()
-    return known + ''.join('%s:x:%d:%d::%s:/bin/sh\n' % (
+    """Lines of passwd for the service's users."""
+    return ''.join('%s:x:%d:%d::%s:/bin/sh\n' % (
         (user,) + service.ids(user) + (service.home(user),))
         for user in service.users)

@@ -1,10 +1,18 @@
 #!/usr/bin/env python3
 """mda.t - Debian's delivery programs put mail into mailboxes on which two
-sessions are at work over real xinetd: procmail, maildrop and Exim, each with
-the locks that it takes as packaged and with those it can be told to take; in
-a spool where everybody can make dotlocks, in one like Debian's, where only
-group mail can, and in one where nobody can. No message is lost, doubled,
-mixed with another or changed; delivered mail shows at the next NOOP.
+sessions mark and expunge over real xinetd: procmail, maildrop, Exim and
+Postfix, each with the locks that it takes as packaged and with those it can
+be told to take; and writers that know one lock only. In a spool where
+everybody can make dotlocks, in one like Debian's, where only group mail can,
+and in one where none but root can. Each by itself, all at once, and one after
+the other. No message is lost, doubled, mixed with another or changed;
+delivered mail shows at the next NOOP.
+
+At once in pieces write only those that have a lock in common: that they must,
+whoever the server is. Three that have none write at one stroke. Nobody who
+knows the dotlock alone writes where the server can not make one: as LOCKING
+says, he is not kept apart from it (and in the closed spool can make none
+himself).
 
 COUNT (50) messages by each, SEED repeats the choices though not the order in
 which the system runs all these. Procmail holds its locks for a second where
@@ -13,6 +21,7 @@ the mailbox was read in the second in which it writes; all waits overlap.
 
 import ctypes
 import grp
+import itertools
 import os
 import random
 import sys
@@ -23,9 +32,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 sys.dont_write_bytecode = True
 import mda
+import mda_postfix
 from hostile import ROOT, Tap
 from service import Service
 
+MDAS = mda.MDAS + (mda_postfix.Postfix, mda.Writer)
 COUNT = int(os.environ.get('COUNT', '50'))
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
 
@@ -33,39 +44,53 @@ CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
 class Round:
     """A mailbox of its own, and who delivers into it."""
 
-    def __init__(self, name, wanted, count=COUNT):
+    NUMBERS = itertools.count(1)
+
+    def __init__(self, name, wanted, count=COUNT, in_turn=False):
         self.name, self.wanted, self.count = name, wanted, count
-        self.user = 'u' + ''.join(c for c in name.lower() if c.isalnum())
+        self.in_turn = in_turn
+        self.user = 'user%d' % next(self.NUMBERS)
+
+
+def alone(program, locks, name='%s, %s', count=COUNT):
+    return Round(name % (program.NAME, locks), [(program, locks)], count)
 
 
 def one_each():
-    return [Round('%s, %s' % (program.NAME, locks), [(program, locks)])
-            for program in mda.MDAS for locks in program.LOCKS]
+    """Half as many with locks that a package does not come with."""
+    return [alone(program, locks, count=COUNT if usual else COUNT // 2)
+            for program in MDAS for locks in program.LOCKS
+            for usual in [locks == program.LOCKS[0] or program is mda.Writer]]
 
 
-def together(name, fits=lambda locks: True, count=COUNT // 3):
-    """All at once, each with the first of its locks that fits."""
+def together(name, fits, count=COUNT // 5, **how):
+    """Each with the first of its locks that fits."""
     wanted = []
-    for program in mda.MDAS:
+    for program in MDAS:
         locks = [l for l in program.LOCKS if fits(l)]
         wanted += [(program, locks[0])] if locks else []
-    return Round(name, wanted, count)
+    return Round(name, wanted, max(1, count), **how)
 
 
 def knows_users(place, service):
-    """Maildrop asks passwd who it is: in a name space of ours alone there
-    is one that knows. Why not, else."""
+    """Maildrop and Postfix ask passwd and group who is who: in a name space
+    of ours alone there are some that know. Why not, else."""
     if not ROOT:
         return None
-    path = os.path.join(place, 'passwd')
-    with open(path, 'w') as f:
-        f.write(mda.passwd(service))
-    os.chmod(path, 0o644)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or \
-            libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None) or \
-            libc.mount(path.encode(), b'/etc/passwd', None, MS_BIND, None):
+            libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None):
         return 'no mount of our own: ' + os.strerror(ctypes.get_errno())
+    for name, lines in (('passwd', mda.passwd(service) + mda_postfix.PASSWD),
+                        ('group', mda_postfix.GROUP)):
+        path = os.path.join(place, name)
+        with open(path, 'w') as f, open('/etc/' + name) as known:
+            # The first line of a name counts.
+            f.write(known.read() + lines)
+        os.chmod(path, 0o644)
+        if libc.mount(path.encode(), b'/etc/' + name.encode(), None, MS_BIND,
+                      None):
+            return 'no mount: ' + os.strerror(ctypes.get_errno())
     return None
 
 
@@ -88,23 +113,31 @@ def closed(service):
 
 
 SPOOLS = (
-    ('a spool open to all', open_to_all, None,
-        one_each() + [together('all three at once')]),
-    ('a spool as Debian has it', as_debian, 'mail',
-        [together('all three as group mail')]),
-    ('a spool without dotlocks', closed, None,
-        [together('fcntl alone', lambda locks: 'dotlock' not in locks)]),
+    ('a spool open to all', open_to_all, None, one_each() + [
+        together('all at once', lambda locks: 'dotlock' in locks),
+        together('one after the other', lambda locks: 'dotlock' in locks,
+                 COUNT // 10, in_turn=True),
+        Round('three with no lock in common',
+              [(mda.OneWrite, locks) for locks in mda.OneWrite.LOCKS],
+              COUNT // 2)]),
+    ('a spool as Debian has it', as_debian, 'mail', [
+        together('all as group mail', lambda locks: 'fcntl' in locks)]),
+    ('a spool without dotlocks', closed, None, [
+        together('all with fcntl alone', lambda locks: locks == 'fcntl'),
+        alone(mda.Writer, 'flock'),
+        alone(mda_postfix.Postfix, 'dotlock fcntl',
+              '%s, %s, made by root')]),
 )
 
 
-NOOP = Round('noop', [(p, p.LOCKS[0]) for p in mda.MDAS])
+NOOP = Round('noop', [(p, p.LOCKS[0]) for p in MDAS])
 
 
 def programs(place, service, round, group, unknown):
     """(those that can be had, why others can not)"""
     found, lacks = [], []
     for program, locks in round.wanted:
-        why = program.lacks() or program is mda.Maildrop and unknown
+        why = program.lacks() or program.ASKS_PASSWD and unknown
         if why:
             lacks.append(why)
         else:
@@ -134,6 +167,7 @@ def shows_at_noop(place, service, round, unknown):
             except mda.Wrong as e:
                 wrong.append(str(e))
         points.append((str(program), wrong))
+        program.close()
     for client in clients:
         client.discard()
     return points, lacks
@@ -161,7 +195,8 @@ def play_all(place, service, unknown, seed, rounds, group):
         for round in rounds:
             mdas, lacks = programs(place, service, round, group, unknown)
             plays.append((round, mdas, lacks, pool.submit(
-                mda.play, service, round.user, mdas, round.count, seed)))
+                mda.play, service, round.user, mdas, round.count, seed,
+                round.in_turn)))
         return [play[:3] + play[3].result() for play in plays]
 
 
@@ -198,9 +233,10 @@ def main():
     tap, done = Tap(), Counter()
     users = [r.user for *_, rounds in SPOOLS for r in rounds] + [NOOP.user]
     with tempfile.TemporaryDirectory(prefix='imapd-mda.') as place, \
-            ThreadPoolExecutor(len(SPOOLS)) as pool, \
+            mda.all_closed(), ThreadPoolExecutor(len(SPOOLS)) as pool, \
             Service(users) as service:
         os.chmod(place, 0o755)
+        mda_postfix.Postfix.provide(os.path.join(place, 'debian'))
         unknown = knows_users(place, service)
         plays = [(title, pool.submit(spool, place, users, unknown, seed + i,
                                      *how))

@@ -6,6 +6,7 @@
  */
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -668,6 +669,24 @@ check_heads(void)
 	buf_free(&bad);
 }
 
+/* What a session has appended itself it has read, too. */
+static void
+check_own_gone(void)
+{
+	struct change change = some(2);
+	struct changes *c;
+	int64_t before;
+
+	make(2);
+	before = file_size();
+	c = open_log();
+	if (add(c, &change, true) != E_OK || truncate(path, before) != 0)
+		exit(99);
+	CHECK("that one's own last record is gone is told as lost",
+	    changes_news(c) && lock(c) == CHANGES_LOST && rest(c) == 0);
+	changes_close(c);
+}
+
 /* One session finds the damage, and another is the first to mend it. */
 static void
 check_mended(void)
@@ -1018,6 +1037,42 @@ check_rules(void)
 	b.p[at + 4] = 1;
 	put(path, buf_str(&b));
 	CHECK("a frame with something where nothing is", found_some() == 0);
+	buf_free(&all);
+	buf_free(&b);
+}
+
+/* More words than there can be, and room for them in the record. */
+static void
+check_words(void)
+{
+	struct buf b = BUF_MAX(1 << 20);
+	char name[NAME] = { 2 };
+	const unsigned n[] = { KEYWORDS_MAX, KEYWORDS_MAX + 1, 255 };
+	unsigned i, k, which, bad = 0;
+	struct buf all;
+	size_t at;
+
+	make(2);
+	all = content();
+	at = start_of(buf_str(&all), 1);
+	for (i = 0; i < 6; i++) {
+		which = i % 2;
+		buf_clear(&b);
+		buf_add(&b, str_sub(buf_str(&all), 0, at + FRAME + BODY));
+		b.p[at + FRAME + 16] = 0;
+		b.p[at + FRAME + 17] = 0;
+		b.p[at + FRAME + 16 + which] = (char)n[i / 2];
+		for (k = 0; k < n[i / 2]; k++) {
+			name[1] = (char)('A' + k % 24);
+			name[2] = (char)('0' + k / 24);
+			buf_add(&b, (struct str){ name, NAME });
+		}
+		buf_add(&b, str_from(buf_str(&all), all.n - 8));
+		fix_frame(&b, at);
+		put(path, buf_str(&b));
+		bad += found() != (i < 2 ? 2 : 1);
+	}
+	CHECK("30 words are read, and no more", bad == 0);
 	buf_free(&all);
 	buf_free(&b);
 }
@@ -1411,29 +1466,33 @@ check_synced(void)
 
 /* ---- other processes ---- */
 
-/* A process that holds the lock of the log until it is ended. */
+/* A process that holds the lock of the log until it is ended, or `ours` is
+ * closed. */
 static pid_t
-holder(void)
+holder(int *ours)
 {
 	struct changes *c;
-	int ready[2];
+	int pair[2];
 	pid_t pid;
-	char byte;
+	char byte = 'y';
 
 	fflush(stdout);
-	if (pipe(ready) != 0 || (pid = fork()) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 ||
+	    (pid = fork()) < 0)
 		exit(99);
 	if (pid == 0) {
+		close(pair[0]);
 		c = open_log();
 		lock(c);
-		if (write(ready[1], "y", 1) == 1)
-			pause();
+		if (write(pair[1], &byte, 1) != 1 ||
+		    read(pair[1], &byte, 1) != 1)
+			_exit(1);
 		_exit(0);
 	}
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
+	close(pair[1]);
+	*ours = pair[0];
+	if (read(*ours, &byte, 1) != 1)
 		exit(99);
-	close(ready[0]);
 	return pid;
 }
 
@@ -1444,9 +1503,10 @@ check_lock(void)
 	enum changes_fate fate;
 	struct why why = { "" };
 	pid_t pid;
+	int ours;
 
 	make(1);
-	pid = holder();
+	pid = holder(&ours);
 	c = open_log();
 	CHECK("to open it needs no lock", c != NULL && changes_news(c));
 	world.pauses = 0;
@@ -1462,6 +1522,7 @@ check_lock(void)
 	waitpid(pid, NULL, 0);
 	CHECK("it goes with its process", changes_lock(c, 0, &fate, NULL) ==
 	    E_OK && rest(c) == 1);
+	close(ours);
 	changes_unlock(c);
 	changes_unlock(c);
 	changes_close(c);
@@ -1495,11 +1556,12 @@ append_run(unsigned who)
 {
 	struct change_run run = { who + 1, who + 1 };
 	struct change change = { .kind = CHANGE_SEEN, .runs = &run, .n = 1 };
-	struct changes *c = open_log();
 	enum changes_fate fate;
+	struct changes *c;
 	struct change got;
 
 	world.real = true;
+	c = open_log();
 	for (change.modseq = 1; change.modseq <= EACH; change.modseq++) {
 		if (changes_lock(c, 300, &fate, NULL) != E_OK ||
 		    fate != CHANGES_GOES_ON)
@@ -1676,6 +1738,7 @@ main(void)
 	check_generations();
 	check_places();
 	check_heads();
+	check_own_gone();
 	check_mended();
 	check_stale();
 	check_flips();
@@ -1683,6 +1746,7 @@ main(void)
 	check_torn();
 	check_forged();
 	check_rules();
+	check_words();
 	check_unlinked();
 	check_things();
 	check_open();
