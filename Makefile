@@ -181,17 +181,19 @@ check-time:
 
 # make torture TORTURE=n: n kills and n power cuts, and every call failing
 # in every way there is, n at most; 1,000 messages by each MDA and each lock;
-# the seeds are printed.
+# 32 sessions, MDAs, mutt and Dovecot at once for ten minutes, some killed, what
+# is in ~/.imapd damaged; the seeds are printed.
 TORTURE = 50000
 .PHONY: torture
 torture:
 	@tests/packages python3=python3 perl=perl xinetd=/usr/sbin/xinetd \
 		procmail=procmail maildrop=maildrop \
-		exim4-daemon-light=/usr/sbin/sendmail
+		exim4-daemon-light=/usr/sbin/sendmail mutt=mutt \
+		dovecot-imapd=/usr/lib/dovecot/imap uw-mailutils=mailutil
 	@$(MAKE) -s tests
-	@bad=0; for t in mda kill power faults; do \
+	@bad=0; for t in mda stress kill power faults; do \
 		IMAPD=$(BIN) VALIDATE=$(O)/tests/validate FAULTS=all \
-		COUNT=1000 \
+		COUNT=1000 DURATION=600 SESSIONS=32 \
 		KILLS=$(TORTURE) CUTS=$(TORTURE) TORTURE=$(TORTURE) \
 		tests/$$t.t || bad=1; done; exit $$bad
 

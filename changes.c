@@ -49,6 +49,7 @@ struct head {
 	uint64_t dev;		/* of the mailbox file */
 	uint64_t ino;
 	uint64_t generation;
+	uint64_t own;		/* inode of the log itself */
 	uint32_t uidvalidity;
 	uint32_t zero;
 };
@@ -65,7 +66,7 @@ enum {
 	FRAME_MAX = sizeof(struct frame) + CHANGES_BODY_MAX,
 };
 
-_Static_assert(sizeof(struct head) == 64, "INDEX says so");
+_Static_assert(sizeof(struct head) == 72, "INDEX says so");
 _Static_assert(sizeof(struct frame) == 16, "INDEX says so");
 
 struct changes {
@@ -75,6 +76,7 @@ struct changes {
 	uint64_t dev;
 	uint64_t ino;
 	uint32_t uidvalidity;
+	uint64_t least;		/* generation */
 	int fd;
 	struct head head;	/* as we know it */
 	int64_t size;		/* of the file, when it was locked */
@@ -143,10 +145,16 @@ check_head(const struct head *head)
 static int
 read_head(const struct changes *c, struct head *head)
 {
+	struct stat st;
+
 	if (fs_pread(c->fd, (char *)head, sizeof(*head), 0) != 0)
 		return errno == 0 ? 0 : -1;
+	if (fstat(c->fd, &st) != 0)
+		return -1;
 	return head->magic == magic && head->check == check_head(head) &&
 	    head->dev == c->dev && head->ino == c->ino &&
+	    head->own == (uint64_t)st.st_ino &&
+	    head->generation >= c->least &&
 	    head->uidvalidity == c->uidvalidity && head->zero == 0;
 }
 
@@ -186,6 +194,21 @@ put_head(struct changes *c, struct head *head)
 	return 0;
 }
 
+/* From the time, so that it is larger than that of each log before, even of
+ * one that nobody has seen; larger than those that are known it is anyhow. */
+static uint64_t
+next_generation(const struct changes *c)
+{
+	uint64_t known = c->head.generation > c->least ?
+	    c->head.generation : c->least, us = 0;
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_REALTIME, &t) == 0)
+		us = (uint64_t)t.tv_sec * 1000000 +
+		    (uint64_t)t.tv_nsec / 1000;
+	return us > known ? us : known + 1;
+}
+
 /* Another key, so that whoever knows the old log sees that this is none that
  * went on from there. */
 static int
@@ -193,13 +216,15 @@ begin(struct changes *c)
 {
 	struct head head = {
 		.magic = magic, .dev = c->dev, .ino = c->ino,
+		.generation = next_generation(c),
 		.uidvalidity = c->uidvalidity,
 	};
+	struct stat st;
 
-	if (getrandom(&head.key, sizeof(head.key), 0) != sizeof(head.key) ||
-	    getrandom(&head.generation, sizeof(head.generation), 0) !=
-	    sizeof(head.generation))
+	if (fstat(c->fd, &st) != 0 || getrandom(&head.key, sizeof(head.key),
+	    0) != sizeof(head.key))
 		return -1;
+	head.own = (uint64_t)st.st_ino;
 	return put_head(c, &head);
 }
 
@@ -325,7 +350,9 @@ settle(struct changes *c)
 
 	if (good < 0)
 		return -1;
+	/* Also when somebody has put an old one back. */
 	if (good == 0 || c->size > CHANGES_MAX ||
+	    now.generation < c->head.generation ||
 	    (same && !c->lost && c->size < c->read)) {
 		c->lost = true;
 		return begin(c);
@@ -396,14 +423,15 @@ changes_unlock(struct changes *c)
 
 struct changes *
 changes_open(const char *dir, dev_t dev, ino_t ino, uint32_t uidvalidity,
-    bool create)
+    uint64_t least, bool create)
 {
 	struct changes *c = xmalloc(sizeof(*c));
 	struct head head;
 	int n, m, e;
 
 	*c = (struct changes){ .fd = -1, .dev = (uint64_t)dev,
-	    .ino = (uint64_t)ino, .uidvalidity = uidvalidity };
+	    .ino = (uint64_t)ino, .uidvalidity = uidvalidity,
+	    .least = least };
 	name_of(c->name, dev, ino);
 	n = snprintf(c->dir, PATH_ROOM, "%s", dir);
 	m = snprintf(c->path, PATH_ROOM, "%s/%s", dir, c->name);
@@ -668,7 +696,7 @@ changes_reset(struct changes *c, bool sync, struct why *why)
 
 	if (e != E_OK)
 		return e;
-	head.generation++;
+	head.generation = next_generation(c);
 	if (put_head(c, &head) != 0 || (sync && sync_all(c) != 0))
 		return failed(why, "begin");
 	return E_OK;

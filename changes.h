@@ -29,12 +29,8 @@ enum {
 enum change_kind {
 	/* Flags that the file is to get. */
 	CHANGE_FLAGS = 1,
-	/* The file has all flags of the records before. */
-	CHANGE_FLUSHED = 2,
 	/* Changed by another program, or new: has a modseq, no flags. */
-	CHANGE_SEEN = 3,
-	/* Gone. */
-	CHANGE_GONE = 4,
+	CHANGE_SEEN = 2,
 };
 
 /* UIDs first to last. */
@@ -43,8 +39,8 @@ struct change_run {
 	uint32_t last;
 };
 
-/* One record. What a kind has no use for is 0: FLUSHED has no runs, the
- * others have some, and only FLAGS has flags. No name is in both lists. */
+/* One record. Only FLAGS has flags; each has runs. No name is in both
+ * lists. */
 struct change {
 	enum change_kind kind;
 	uint64_t modseq;
@@ -62,13 +58,14 @@ struct changes;
 
 /*
  * Opens the log of the mailbox file with that device and inode, for the UIDs
- * under that uidvalidity; one that is damaged at its head, or of another
- * uidvalidity, is begun anew. With `create` it is made where there is none.
- * NULL with errno when it can not be had for writing. changes_close frees;
- * NULL is fine.
+ * under that uidvalidity; one that is damaged at its head, a copy of another
+ * file, or of another uidvalidity, is begun anew, and so is one whose
+ * generation is below `least`: somebody has put an old one back. With
+ * `create` it is made where there is none. NULL with errno when it can not be
+ * had for writing. changes_close frees; NULL is fine.
  */
 struct changes	*changes_open(const char *dir, dev_t dev, ino_t ino,
-		    uint32_t uidvalidity, bool create);
+		    uint32_t uidvalidity, uint64_t least, bool create);
 void		changes_close(struct changes *c);
 /* Removes it, for a mailbox file that is no more. */
 void		changes_drop(const char *dir, dev_t dev, ino_t ino);
@@ -123,7 +120,8 @@ enum err	changes_reset(struct changes *c, bool sync, struct why *why);
 
 /* Bytes that its records take. */
 int64_t		changes_size(const struct changes *c);
-/* Which log this is: another number after each changes_reset. */
+/* Which log this is: a larger number after each changes_reset, and in each
+ * that takes its place. */
 uint64_t	changes_generation(const struct changes *c);
 
 #endif

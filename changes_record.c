@@ -36,17 +36,6 @@ _Static_assert(sizeof(struct body) == CHANGES_BODY_MIN, "INDEX says so");
 _Static_assert(sizeof(struct name) == 51, "INDEX says so");
 _Static_assert(sizeof(struct change_run) == 8, "INDEX says so");
 
-/* What a kind has. */
-static const struct {
-	bool flags;
-	bool runs;
-} kinds[] = {
-	[CHANGE_FLAGS] = { true, true },
-	[CHANGE_FLUSHED] = { false, false },
-	[CHANGE_SEEN] = { false, true },
-	[CHANGE_GONE] = { false, true },
-};
-
 static bool
 names_can_be(const struct keywords *k, const struct keywords *others)
 {
@@ -78,16 +67,16 @@ changes_can_be(const struct change *c)
 {
 	const uint8_t flags = c->set | c->clear;
 
-	if (c->kind < CHANGE_FLAGS || c->kind > CHANGE_GONE ||
+	if ((c->kind != CHANGE_FLAGS && c->kind != CHANGE_SEEN) ||
 	    c->modseq > INT64_MAX || (flags & ~ALL_FLAGS) != 0 ||
-	    (c->set & c->clear) != 0 || c->n > CHANGE_RUNS_MAX ||
-	    c->add.n > KEYWORDS_MAX || c->remove.n > KEYWORDS_MAX)
+	    (c->set & c->clear) != 0 || c->n == 0 ||
+	    c->n > CHANGE_RUNS_MAX || c->add.n > KEYWORDS_MAX ||
+	    c->remove.n > KEYWORDS_MAX)
 		return false;
-	if (!kinds[c->kind].flags && (flags != 0 || c->clear_words ||
+	if (c->kind == CHANGE_SEEN && (flags != 0 || c->clear_words ||
 	    c->add.n > 0 || c->remove.n > 0))
 		return false;
-	return (c->n > 0) == kinds[c->kind].runs &&
-	    names_can_be(&c->add, &c->remove) &&
+	return names_can_be(&c->add, &c->remove) &&
 	    names_can_be(&c->remove, &c->add) && runs_can_be(c->runs, c->n);
 }
 

@@ -535,15 +535,20 @@ sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	if (changed == NULL)
 		changed = &ignored;
 	*changed = false;
-	if (all || !is_unchanged(mbox)) {
-		e = mbox_lock_synced(mbox, all, changed, why);
+	do {
+		if (all || mbox->own->overtaken || !is_unchanged(mbox)) {
+			e = mbox_lock_synced(mbox, all ||
+			    mbox->own->overtaken, changed, why);
+			if (e != E_OK)
+				return e;
+			mbox->own->overtaken = false;
+			if (mbox->fd >= 0)
+				lock_drop(mbox->fd);
+		}
+		e = mbox_changes_read(mbox, changed, why);
 		if (e != E_OK)
 			return e;
-		if (mbox->fd >= 0)
-			lock_drop(mbox->fd);
-	}
-	if ((e = mbox_changes_read(mbox, changed, why)) != E_OK)
-		return e;
+	} while (mbox->own->overtaken);
 	return mbox_settle(mbox, changed, why);
 }
 

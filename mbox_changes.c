@@ -19,7 +19,7 @@
 enum {
 	/* Bits of struct msg's flags that go by way of the log. */
 	LOGGED = FLAGS_SYSTEM | FLAG_OLD,
-	/* A log that has grown so big is begun anew when it can be. */
+	/* Of a log: then the file gets it all. */
 	LOG_BIG = 262144,
 };
 
@@ -152,7 +152,7 @@ have_log(struct mbox *mbox, bool create)
 	if (!mbox_look_at(mbox, &now))
 		return false;
 	own->log = changes_open(mbox->dir, now.dev, now.ino,
-	    mbox->uidvalidity, create);
+	    mbox->uidvalidity, own->log_least, create);
 	own->relist = true;
 	/* What we know is not in this one. */
 	own->adrift = mbox_changes_any(mbox);
@@ -375,36 +375,25 @@ mark(struct mbox *mbox)
 	free(chosen.at);
 }
 
-void
-mbox_changes_gone(struct mbox *mbox, const uint32_t *uids, uint32_t n)
+/* The flags that we were to write another session has written. What has
+ * become of them since the file says. */
+static void
+be_overtaken(struct mbox *mbox)
 {
-	struct change_run *runs;
-	struct change c = { .kind = CHANGE_GONE };
-	uint32_t i;
-
-	if (mbox_changes_begin(mbox, NULL) != E_OK || mbox->own->log == NULL)
-		return;
-	runs = xrealloc(NULL, n, sizeof(*runs));
-	for (i = 0; i < n; i++) {
-		if (i == 0 || uids[i] != uids[i - 1] + 1)
-			runs[c.n++].first = uids[i];
-		runs[c.n - 1].last = uids[i];
-	}
-	c.modseq = next_modseq(mbox->own);
-	add_runs(mbox, &c, runs, false, NULL);
-	free(runs);
-	mbox_changes_end(mbox, false);
+	if (mbox_changes_any(mbox))
+		mbox->own->overtaken = true;
+	clean_all(mbox);
 }
 
 /*
  * Takes the log's lock, and over what others have put there since. Where it
- * was lost what we know goes into the new one.
+ * was lost what we know goes into the new one. To read it again from its
+ * beginning does no harm: records only say what a flag is to be.
  */
 static enum err
 lock(struct mbox *mbox, bool *changed, struct why *why)
 {
 	struct mbox_private *own = mbox->own;
-	const struct keywords names = mbox->keywords;
 	enum changes_fate fate;
 	struct change c;
 	enum err e;
@@ -414,20 +403,13 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 		return e;
 	if (own->adrift)
 		fate = CHANGES_LOST;
-	if (fate == CHANGES_ANEW || (fate == CHANGES_GOES_ON && own->relist))
-		clean_all(mbox);
+	if (fate == CHANGES_ANEW)
+		be_overtaken(mbox);
 	if (fate == CHANGES_GOES_ON && own->relist)
 		changes_rewind(own->log);
 	own->relist = false;
-	while (changes_next(own->log, &c)) {
+	while (changes_next(own->log, &c))
 		take_record(mbox, &c);
-		if (c.kind != CHANGE_FLUSHED)
-			continue;
-		/* What those records say is history, and so are words that
-		 * only they know. */
-		clean_all(mbox);
-		mbox->keywords = names;
-	}
 	if (wear_all(mbox)) {
 		*changed = true;
 		mbox->news++;
@@ -629,24 +611,28 @@ mbox_changes_begin(struct mbox *mbox, struct why *why)
 	return E_OK;
 }
 
+bool
+mbox_changes_many(const struct mbox *mbox)
+{
+	return mbox->own->log != NULL &&
+	    changes_size(mbox->own->log) > LOG_BIG;
+}
+
 /*
- * A log that can take no more is emptied, which needs no room. If even that
- * fails, what it says is at worst done another time.
+ * The log is begun anew, which needs no room on the disk, and no wait for it:
+ * at worst flags are written another time.
  */
 void
 mbox_changes_end(struct mbox *mbox, bool flushed)
 {
 	struct mbox_private *own = mbox->own;
-	const struct change c = { .kind = CHANGE_FLUSHED };
 	struct why why = { .text = "" };
 
 	if (flushed)
 		clean_all(mbox);
 	if (own->log == NULL)
 		return;
-	if (flushed && (changes_size(own->log) > LOG_BIG ||
-	    changes_add(own->log, &c, false, NULL) != E_OK) &&
-	    changes_reset(own->log, own->writer->sync, &why) != E_OK)
+	if (flushed && changes_reset(own->log, false, &why) != E_OK)
 		log_warn("flags may be set another time: %s", why.text);
 	changes_unlock(own->log);
 }

@@ -239,25 +239,6 @@ remove_all(struct mbox *mbox, const bool *drop, struct why *why)
 	return e;
 }
 
-static enum err
-remove_and_tell(struct mbox *mbox, const bool *drop, uint32_t n,
-    uint32_t *removed, struct why *why)
-{
-	uint32_t *gone = xrealloc(NULL, n, sizeof(*gone)), i, k = 0;
-	enum err e;
-
-	for (i = 0; i < mbox->n; i++)
-		if (drop[i])
-			gone[k++] = mbox->msgs[i].uid;
-	e = remove_all(mbox, drop, why);
-	if (e == E_OK) {
-		mbox_changes_gone(mbox, gone, n);
-		*removed = n;
-	}
-	free(gone);
-	return e;
-}
-
 enum err
 mbox_expunge(struct mbox *mbox, const uint32_t *uids, uint32_t n, bool any,
     uint32_t *removed, struct why *why)
@@ -276,8 +257,10 @@ mbox_expunge(struct mbox *mbox, const uint32_t *uids, uint32_t n, bool any,
 	e = mbox_flush_locked(mbox, why);
 	if (e == E_OK || e == E_LIMIT || e == E_FULL)
 		e = choose(mbox, uids, n, any, drop, why);
-	if (e == E_OK && (n = count(drop, mbox->n)) > 0)
-		e = remove_and_tell(mbox, drop, n, removed, why);
+	if (e == E_OK && (n = count(drop, mbox->n)) > 0) {
+		e = remove_all(mbox, drop, why);
+		*removed = e == E_OK ? n : 0;
+	}
 	mbox_unlock(mbox);
 	free(drop);
 	return e;

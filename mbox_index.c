@@ -52,6 +52,7 @@ struct head {
 	uint32_t n_names;	/* keywords */
 	uint32_t grown;		/* 1: not all was read in its last state */
 	uint64_t modseq;	/* the highest */
+	uint64_t log;		/* generation of the log of changes, or 0 */
 };
 
 struct name {
@@ -77,7 +78,7 @@ struct record {
 	uint64_t modseq;
 };
 
-_Static_assert(sizeof(struct head) == 160, "INDEX says so");
+_Static_assert(sizeof(struct head) == 168, "INDEX says so");
 _Static_assert(sizeof(struct name) == 51, "INDEX says so");
 _Static_assert(sizeof(struct record) == 72, "INDEX says so");
 
@@ -167,6 +168,8 @@ fill_head(struct head *head, const struct mbox *mbox)
 		.uidlast = own->uidlast, .n = mbox->n,
 		.n_points = own->n_points, .n_names = mbox->keywords.n,
 		.grown = own->grown, .modseq = own->modseq,
+		.log = own->log == NULL ? own->log_least :
+		    changes_generation(own->log),
 	};
 }
 
@@ -391,6 +394,7 @@ take_head(struct mbox *mbox, const struct head *h)
 	own->based = own->shown = own->unsettled = own->relist = true;
 	own->grown = h->grown;
 	own->modseq = h->modseq;
+	own->log_least = h->log;
 	own->indexed = mbox->state;
 }
 

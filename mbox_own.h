@@ -73,9 +73,11 @@ struct mbox_private {
 	uint32_t uidvalidity_before;	/* one whose UIDs are used up, or 0 */
 	size_t head_n;		/* bytes that head_edge is of */
 	struct mbox_state indexed;	/* what the index in ~/.imapd is of */
+	uint64_t log_least;	/* generation that the log has at least */
 	struct changes *log;	/* of flags that the file is to get, or NULL */
 	bool relist;		/* the log is to be read from its beginning:
 				 * there are messages of which it may know */
+	bool overtaken;		/* what the list has was written by others */
 	bool hurried;		/* waits for no lock for long */
 	bool dirty;		/* messages may have what the file lacks */
 	bool adrift;		/* not all that the list has is in the log */
@@ -211,13 +213,12 @@ enum err	mbox_changes_store(struct mbox *mbox, const uint32_t *uids,
 		    uint32_t n, const struct mbox_change *change,
 		    struct why *why);
 enum err	mbox_changes_claim(struct mbox *mbox, struct why *why);
-/* Under the write lock: keeps others from adding to the log until _flushed,
- * which says that the file has all that was in it. */
+/* Under the write lock: keeps others from adding to the log until _end; then,
+ * if `flushed`, the file has all that was in it. */
 enum err	mbox_changes_begin(struct mbox *mbox, struct why *why);
 void		mbox_changes_end(struct mbox *mbox, bool flushed);
-/* Under the write lock: these messages have been expunged. */
-void		mbox_changes_gone(struct mbox *mbox, const uint32_t *uids,
-		    uint32_t n);
+/* Has it become so big that the file should get it all? */
+bool		mbox_changes_many(const struct mbox *mbox);
 /* What a list from another scan has, with what the file is yet to get;
  * `names` are those by which the messages' add_words and drop_words go. */
 void		mbox_changes_apply(struct mbox *mbox,

@@ -417,6 +417,9 @@ mbox_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 	if (e != E_OK || mbox->fd < 0)
 		return e;
 	e = mbox_changes_store(mbox, uids, n, change, why);
+	/* If this fails there is still the log. */
+	if (e == E_OK && mbox_changes_many(mbox))
+		mbox_flush(mbox, true, NULL);
 	return e == E_OK || e == E_INUSE ? e :
 	    store_into_file(mbox, uids, n, change, why);
 }

@@ -651,6 +651,10 @@ mbox_lock_write(struct mbox *mbox, bool *changed, struct why *why)
 			e = mbox_sync_locked(mbox, false, changed, why);
 		if (e == E_OK)
 			e = mbox_changes_read(mbox, changed, why);
+		if (e == E_OK && mbox->own->overtaken)
+			e = mbox_sync_locked(mbox, true, changed, why);
+		if (e == E_OK)
+			mbox->own->overtaken = false;
 		if (e == E_OK && !mbox->writable)
 			e = why_set(why, E_PERM, "the mailbox can not be "
 			    "written, or has new UIDs by another program");

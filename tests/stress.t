@@ -1,42 +1,56 @@
 #!/usr/bin/env python3
-"""stress.t - several sessions, an MDA and another mail reader at work on two
-mailboxes at once, a session killed now and then: no message is lost, none is
-doubled, a UID is one message for ever, and what was acknowledged stays.
+"""stress.t - many sessions, two MDAs, mutt, Dovecot and whoever spoils the
+files in ~/.imapd, at work on two mailboxes at once, a session killed now and
+then: no message is lost, doubled or mixed with another, a UID is one message
+for ever, what was acknowledged stays, and in the end all see the same.
 
-Rounds go on for SECONDS (16) in all; ROUNDS says how many instead, LENGTH
-how long each lasts (4 s). SEED repeats the choices of the first round, though
-not the order in which the system runs the actors. PLAN="kill=0 foreign" fixes
-what may happen in each. KEEP=DIR keeps what a failed round left there.
+SESSIONS (10) work for DURATION seconds (10) in all. Up to 30 that is one
+round each with nothing else than deliveries; with kills and other programs;
+with kills and a spoiler. Longer ones are rounds of LENGTH seconds (20) whose
+plans are drawn by lot from SEED, which is printed; the order in which the
+system runs the actors can not be repeated. PLAN="kill=0 foreign" fixes what
+may happen in each. KEEP=DIR keeps what a failed round left there. VERBOSE
+says what was done.
 """
 
 import os
 import random
 import sys
-import time
 
 sys.dont_write_bytecode = True
-import stress
+import stress_round
 from tree import Tap
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 IMAPD = [os.path.abspath(p) for p in
          os.environ.get('IMAPD', os.path.join(TOP, 'imapd')).split()]
+PLANS = ({}, {'kill': True, 'others': True},
+         {'kill': True, 'spoil': True, 'full': True})
+SHORT = 30
+
+
+def rounds(duration):
+    """(plan or None, seconds) of each."""
+    if duration <= SHORT:
+        return [(plan, duration / len(PLANS)) for plan in PLANS]
+    length = float(os.environ.get('LENGTH', '20'))
+    return [(None, length)] * max(1, round(duration / length))
 
 
 def main():
     tap = Tap()
     seed = int(os.environ.get('SEED') or random.randrange(1 << 31))
-    length = float(os.environ.get('LENGTH', '4'))
-    rounds = int(os.environ.get('ROUNDS') or
-                 max(1, float(os.environ.get('SECONDS', '16')) // length))
-    for i in range(rounds):
-        plan, done, wrong = stress.play(seed + i, length, IMAPD,
-                                        os.environ.get('KEEP'))
+    sessions = int(os.environ.get('SESSIONS', '10'))
+    todo = rounds(float(os.environ.get('DURATION', '10')))
+    for i, (plan, seconds) in enumerate(todo):
+        plan, done, wrong = stress_round.play(
+            seed + i, plan, sessions, seconds, IMAPD,
+            os.environ.get('KEEP'))
         words = [name for name in sorted(plan)
                  if plan[name] and name != 'sessions']
-        tap.point(not wrong, 'seed %d: %d sessions, %s' % (seed + i,
-            plan['sessions'], ', '.join(words) or 'nothing else'),
-            [text[:600] for text in wrong[:10]])
+        tap.point(not wrong, 'seed %d: %d sessions, %s' % (
+            seed + i, sessions, ', '.join(words) or 'nothing else'),
+            [text[:6000] for text in wrong[:10]])
         if wrong or 'VERBOSE' in os.environ:
             print('# ' + ', '.join('%s %d' % item for item in
                                    sorted(done.items())))

@@ -28,7 +28,7 @@
 #include "../lib/hash.h"
 
 enum {
-	HEAD = 64, AT_CHECK = 8, AT_KEY = 16, AT_GENERATION = 48,
+	HEAD = 72, AT_CHECK = 8, AT_KEY = 16, AT_GENERATION = 48,
 	FRAME = 16, BODY = 24, NAME = 51,
 	FORGERIES = 2000, WRITERS = 4, EACH = 200,
 	DEV = 0x801, INO = 0xabc, VALIDITY = 7,
@@ -185,7 +185,7 @@ remove_one(const char *at, const struct stat *st, int type, struct FTW *ftw)
 static struct changes *
 open_log(void)
 {
-	struct changes *c = changes_open(dir, DEV, INO, VALIDITY, true);
+	struct changes *c = changes_open(dir, DEV, INO, VALIDITY, 0, true);
 
 	if (c == NULL) {
 		printf("# cannot open: %s\n", strerror(errno));
@@ -334,12 +334,13 @@ some(unsigned i)
 		    .remove = words("12345678901234567890123456789012345678"
 		    "901234567890", NULL), .runs = some_runs + 2, .n = 1 };
 	case 2:
-		return (struct change){ .kind = CHANGE_FLUSHED };
+		return (struct change){ .kind = CHANGE_FLAGS, .modseq = 12,
+		    .clear = FLAG_SEEN, .runs = some_runs + 1, .n = 1 };
 	case 3:
 		return (struct change){ .kind = CHANGE_SEEN, .modseq = 1,
 		    .runs = some_runs, .n = 2 };
 	default:
-		return (struct change){ .kind = CHANGE_GONE, .modseq = 12,
+		return (struct change){ .kind = CHANGE_SEEN, .modseq = 12,
 		    .runs = some_runs + 1, .n = 3 };
 	}
 }
@@ -564,6 +565,36 @@ check_generations(void)
 	CHECK("and are taken away", file_size() == HEAD);
 	buf_free(&old);
 	buf_free(&now);
+}
+
+/* A log of before, in the place of the one that came after it. */
+static void
+check_old(void)
+{
+	struct buf old;
+	struct changes *c;
+	uint64_t generation;
+
+	make(3);
+	old = content();
+	c = open_log();
+	if (reset(c, false) != E_OK)
+		exit(99);
+	generation = changes_generation(c);
+	put(path, buf_str(&old));
+	CHECK("an old log that is put back is told as lost",
+	    lock(c) == CHANGES_LOST && rest(c) == 0);
+	changes_unlock(c);
+	CHECK("and begun anew under a larger number",
+	    changes_generation(c) > generation);
+	changes_close(c);
+	put(path, buf_str(&old));
+	c = changes_open(dir, DEV, INO, VALIDITY, generation, true);
+	CHECK("who knows that there was a newer one believes it nothing",
+	    c != NULL && read_rest(c) == 0 &&
+	    changes_generation(c) > generation);
+	changes_close(c);
+	buf_free(&old);
 }
 
 /* A whole record at another place than its own. */
@@ -884,10 +915,7 @@ holds(const struct change *c)
 	switch ((int)c->kind) {
 	case CHANGE_FLAGS:
 		return c->n > 0;
-	case CHANGE_FLUSHED:
-		return c->n == 0 && !flags;
 	case CHANGE_SEEN:
-	case CHANGE_GONE:
 		return c->n > 0 && !flags;
 	default:
 		return false;
@@ -975,7 +1003,7 @@ check_rules(void)
 		{ "a modseq of 64 bits", 0, 7, 0x80 },
 		{ "runs that are not there", 0, 8, 5 },
 		{ "runs that are not told", 0, 8, 3 },
-		{ "an unknown kind", 3, 12, 5 },
+		{ "an unknown kind", 3, 12, 3 },
 		{ "kind 0", 3, 12, 0 },
 		{ "flags in what has none", 3, 13, 1 },
 		{ "flags taken in what has none", 3, 14, 1 },
@@ -986,8 +1014,6 @@ check_rules(void)
 		{ "a truth of 2", 0, 15, 2 },
 		{ "a word that is not there", 0, 16, 1 },
 		{ "a word that is not there, removed", 0, 17, 1 },
-		{ "no runs", 2, 12, CHANGE_SEEN },
-		{ "runs of what is for all", 3, 12, CHANGE_FLUSHED },
 		{ "UID 0", 0, BODY, 0 },
 		{ "a run that ends before it begins", 0, BODY + 16, 20 },
 		{ "runs that meet", 0, BODY + 8, 1 },
@@ -1103,14 +1129,14 @@ check_unlinked(void)
 	if (rename(other_path, path) != 0)
 		exit(99);
 	CHECK("replaced, it is news", changes_news(c));
-	CHECK("it is told as lost, and read from its beginning",
-	    lock(c) == CHANGES_LOST && rest(c) == 2);
+	CHECK("it is told as lost, and a copy is believed nothing",
+	    lock(c) == CHANGES_LOST && rest(c) == 0);
 	changes_unlock(c);
 	put(other_path, buf_str(&copy));
 	if (rename(other_path, path) != 0)
 		exit(99);
-	CHECK("replaced by its own copy, too",
-	    lock(c) == CHANGES_LOST && rest(c) == 2);
+	CHECK("its own, too",
+	    lock(c) == CHANGES_LOST && rest(c) == 0);
 	changes_unlock(c);
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	CHECK("and so with its directory", lock(c) == CHANGES_LOST &&
@@ -1174,7 +1200,7 @@ check_things(void)
 		put_thing(things[i].what);
 		errno = 0;
 		CHECK(things[i].refused, changes_open(dir, DEV, INO,
-		    VALIDITY, true) == NULL && errno != 0);
+		    VALIDITY, 0, true) == NULL && errno != 0);
 		CHECK(things[i].told, changes_lock(c, 0, &fate, &why) ==
 		    E_IO && why.text[0] != '\0');
 		gone(path);
@@ -1194,22 +1220,22 @@ check_open(void)
 
 	gone(path);
 	CHECK("only who asks for it gets a new one", changes_open(dir, DEV,
-	    INO, VALIDITY, false) == NULL && errno == ENOENT &&
+	    INO, VALIDITY, 0, false) == NULL && errno == ENOENT &&
 	    file_size() == -1);
 	if (rmdir(dir) != 0)
 		exit(99);
 	CHECK("nor is its directory made", changes_open(dir, DEV, INO,
-	    VALIDITY, false) == NULL && stat(dir, &st) != 0);
+	    VALIDITY, 0, false) == NULL && stat(dir, &st) != 0);
 	make(SOME);
 	CHECK("both are for the user alone", stat(dir, &st) == 0 &&
 	    (st.st_mode & 0777) == 0700 && stat(path, &st) == 0 &&
 	    (st.st_mode & 0777) == 0600);
-	c = changes_open(dir, DEV, INO, VALIDITY, false);
+	c = changes_open(dir, DEV, INO, VALIDITY, 0, false);
 	CHECK("one that is there is opened, and said where it is",
 	    c != NULL && read_rest(c) == SOME &&
 	    str_eq(str_c(changes_path(c)), str_c(path)));
 	changes_close(c);
-	c = changes_open(dir, DEV, INO + 1, VALIDITY, true);
+	c = changes_open(dir, DEV, INO + 1, VALIDITY, 0, true);
 	CHECK("another file's is another", c != NULL && read_rest(c) == 0 &&
 	    found_some() == SOME);
 	changes_close(c);
@@ -1218,25 +1244,25 @@ check_open(void)
 	changes_drop(dir, DEV, INO + 1);
 	CHECK("and does not count at its name", rename(deep, path) == 0 &&
 	    found_some() == SOME);
-	c = changes_open(dir, DEV, INO, VALIDITY + 1, true);
+	c = changes_open(dir, DEV, INO, VALIDITY + 1, 0, true);
 	CHECK("of another UIDVALIDITY it is begun anew", c != NULL &&
 	    read_rest(c) == 0 && file_size() == HEAD);
 	changes_close(c);
 	chmod(dir, 0770);
 	CHECK("where others may write there is none", changes_open(dir, DEV,
-	    INO, VALIDITY, true) == NULL && errno == EPERM);
+	    INO, VALIDITY, 0, true) == NULL && errno == EPERM);
 	chmod(dir, 0700);
 	memset(deep, 'x', sizeof(deep) - 1);
 	deep[sizeof(deep) - 1] = '\0';
 	CHECK("nor at the end of too long a path", changes_open(deep, DEV,
-	    INO, VALIDITY, true) == NULL && errno == ENAMETOOLONG);
+	    INO, VALIDITY, 0, true) == NULL && errno == ENAMETOOLONG);
 }
 
 /* A log of another mailbox file under this one's name. */
 static void
 check_strange(void)
 {
-	struct changes *c = changes_open(dir, DEV, INO + 1, VALIDITY, true);
+	struct changes *c = changes_open(dir, DEV, INO + 1, VALIDITY, 0, true);
 	struct change change = some(0);
 
 	if (c == NULL || add(c, &change, false) != E_OK ||
@@ -1400,7 +1426,7 @@ check_new_fails(void)
 	gone(path);
 	world.disk = 20;
 	CHECK("where there is no room for a new one there is none",
-	    changes_open(dir, DEV, INO, VALIDITY, true) == NULL &&
+	    changes_open(dir, DEV, INO, VALIDITY, 0, true) == NULL &&
 	    errno == ENOSPC);
 	world.disk = -1;
 	CHECK("nothing of it stays", file_size() <= 0 && found() == 0);
@@ -1736,6 +1762,7 @@ main(void)
 	check_many();
 	check_reset();
 	check_generations();
+	check_old();
 	check_places();
 	check_heads();
 	check_own_gone();

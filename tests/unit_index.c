@@ -11,7 +11,7 @@
 #include "../lib/buf.h"
 #include "../lib/fs.h"
 
-enum { FORGERIES = 1500, AT_CHECK = 8, AT_KEY = 16, HEAD = 160 };
+enum { FORGERIES = 1500, AT_CHECK = 8, AT_KEY = 16, HEAD = 168 };
 
 #define ONE(n)	"From a@b.c Sat Jan  3 01:05:3" n " 1998\nSubject: " n	\
 	"\n\ntext " n "\n\n"
