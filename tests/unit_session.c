@@ -1,10 +1,12 @@
 /*
  * unit_session.c - what of a session hangs on the clock: when a silent
- * client is logged out, how long a refused login is held back, and that
+ * client is logged out, when flags are written into the mailbox, how long a
+ * refused login is held back, and that
  * UIDVALIDITY rises from session to session where UIDs did not last. Time is
  * made here: ppoll moves a clock forward and lets the client speak when it is
  * due, so that nothing waits.
  */
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <fcntl.h>
@@ -30,6 +32,8 @@ struct line {
 static struct {
 	int64_t ms;		/* the clock, since 1970 */
 	int64_t said;		/* when the client said something last */
+	unsigned lines;		/* that it said */
+	bool read[8];		/* what the mailbox held then: "RO"? */
 	const struct line *next;	/* ends in a NULL text: says no more */
 	int say;		/* descriptor */
 	int took;		/* milliseconds to look at a password */
@@ -56,6 +60,21 @@ time(time_t *t)
 	return now;
 }
 
+static char inbox[64];
+
+/* Does the mailbox file say that its message was read? */
+static bool
+is_read(void)
+{
+	char text[4096];
+	int fd = open(inbox, O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
+
+	if (fd >= 0)
+		close(fd);
+	return n > 0 && memmem(text, (size_t)n, "Status: RO", 10) != NULL;
+}
+
 /* Only the input is ever waited for: output goes to a file. */
 int
 ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
@@ -65,8 +84,14 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 	    left->tv_nsec / 1000000;
 	int64_t due;
 	struct str text;
+	int unread = 0;
 
 	(void)mask;
+	/* It has spoken already. */
+	if (n > 0 && ioctl(fds[0].fd, FIONREAD, &unread) == 0 && unread > 0) {
+		fds[0].revents = POLLIN;
+		return 1;
+	}
 	if (world.next->text == NULL || n == 0)
 		due = room;
 	else
@@ -82,6 +107,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 	if (due > 0)
 		world.ms += due;
 	world.said = world.ms;
+	world.read[world.lines++ % 8] = is_read();
 	text = str_c((world.next++)->text);
 	if (write(world.say, text.p, text.n) != (ssize_t)text.n)
 		abort();
@@ -90,7 +116,6 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 }
 
 static char home[] = "/tmp/unit_session.XXXXXX";
-static char inbox[64];
 static char other_name[64];	/* of the INBOX file, for a while */
 
 static enum login_answer
@@ -119,6 +144,7 @@ session(const struct line *lines, bool login, int idle_timeout)
 	if (out < 0 || pipe(fds) != 0)
 		abort();
 	world.next = lines;
+	world.lines = 0;
 	world.said = world.ms;
 	world.say = fds[1];
 	io_init(&s.io, fds[0], out, NULL);
@@ -231,6 +257,39 @@ check_idle(void)
 	CHECK("DONE ends it at once", t == 300 &&
 	    times(said, "* OK Still here\r\n") == 2 &&
 	    strstr(said, "a2 OK IDLE completed\r\n") != NULL);
+}
+
+static void	put(const char *mailbox);
+
+/* Flags wait for a minute of silence, in IDLE as well. */
+static void
+check_flush(void)
+{
+	static const struct line plain[] = { { 0, "a1 SELECT INBOX\r\n" },
+	    { 0, "a2 STORE 1 +FLAGS (\\Seen)\r\n" }, { 59, "a3 NOOP\r\n" },
+	    { 59, "a4 NOOP\r\n" }, { 61, "a5 NOOP\r\n" },
+	    { 0, "a6 LOGOUT\r\n" }, { 0, NULL } };
+	static const struct line idle[] = { { 0, "a1 SELECT INBOX\r\n" },
+	    { 0, "a2 STORE 1 +FLAGS (\\Seen)\r\n" }, { 0, "a3 IDLE\r\n" },
+	    { 59, "DONE\r\n" }, { 0, "a4 IDLE\r\n" },
+	    { 61, "DONE\r\n" }, { 0, "a5 LOGOUT\r\n" }, { 0, NULL } };
+	static const char mail[] = "From a@b.c Sat Jan  3 01:05:34 1998\n"
+	    "Subject: x\nX-IMAPbase: 937243866 0000000007\nStatus: O\n"
+	    "X-Status: \nX-Keywords:               \nX-UID: 7\n\nhi\n\n";
+
+	put(mail);
+	session(plain, false, IDLE_TIMEOUT);
+	CHECK("a client that says something each minute has its flags in the "
+	    "log", !world.read[2] && !world.read[3]);
+	CHECK("after a minute of silence they are in the mailbox",
+	    world.read[4]);
+	put(mail);
+	session(idle, false, IDLE_TIMEOUT);
+	CHECK("in IDLE it is the same", !world.read[3] && !world.read[4] &&
+	    world.read[5]);
+	put(mail);
+	session(plain, false, 30);
+	CHECK("and leaving writes them", is_read());
 }
 
 #define WRONG "a1 LOGIN riley wrong\r\n"
@@ -411,6 +470,7 @@ main(void)
 	snprintf(inbox, sizeof(inbox), "%s/inbox", home);
 	check_autologout();
 	check_idle();
+	check_flush();
 	check_held_back();
 	check_tries();
 	snprintf(other_name, sizeof(other_name), "%s/other", home);
