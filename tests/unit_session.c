@@ -35,7 +35,8 @@ static struct {
 	unsigned lines;		/* that it said */
 	bool read[8];		/* what the mailbox held then: "RO"? */
 	const struct line *next;	/* ends in a NULL text: says no more */
-	int say;		/* descriptor */
+	int say;		/* descriptor, and its other end */
+	int hear;
 	int took;		/* milliseconds to look at a password */
 	enum login_answer answer;
 	unsigned asked;
@@ -88,7 +89,8 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *left,
 
 	(void)mask;
 	/* It has spoken already. */
-	if (n > 0 && ioctl(fds[0].fd, FIONREAD, &unread) == 0 && unread > 0) {
+	if (n > 0 && ioctl(world.hear, FIONREAD, &unread) == 0 &&
+	    unread > 0) {
 		fds[0].revents = POLLIN;
 		return 1;
 	}
@@ -147,6 +149,7 @@ session(const struct line *lines, bool login, int idle_timeout)
 	world.lines = 0;
 	world.said = world.ms;
 	world.say = fds[1];
+	world.hear = fds[0];
 	io_init(&s.io, fds[0], out, NULL);
 	s.reply.io = &s.io;
 	s.pool = pool_new();
