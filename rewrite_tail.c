@@ -147,9 +147,9 @@ find_mail(struct work *w, const struct tail *t, int64_t other, int64_t size,
 
 /*
  * All of [*from, *mail) is ours and can go. But where what stood before does
- * not end its line, mail that others delivered counts on a line end of ours:
- * those at our start stay, or else the last byte, if it is one, or the NUL
- * of one.
+ * not end its line, mail that others delivered counts on a line end of ours,
+ * if it does not bring one: those at our start stay, or else the last byte,
+ * if it is one, or the NUL of one.
  */
 static enum err
 keep_line_end(struct work *w, int64_t *from, int64_t *mail)
@@ -170,6 +170,8 @@ keep_line_end(struct work *w, int64_t *from, int64_t *mail)
 	}
 	if (*from > start)
 		return E_OK;
+	if ((e = work_read(w, *mail, 1, &byte)) != E_OK || byte == '\n')
+		return e;
 	e = work_read(w, *mail - 1, 1, &byte);
 	if (e == E_OK && (byte == '\n' || byte == '\0'))
 		--*mail;
