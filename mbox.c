@@ -428,6 +428,26 @@ file_is_gone(struct mbox *mbox, bool *changed)
 	memset(&mbox->state, 0, sizeof(mbox->state));
 }
 
+/* The file that we have has lost its name. What others did to its flags goes
+ * along; what is remembered of it is of no more use. */
+static void
+leave_file(struct mbox *mbox, bool *changed)
+{
+	struct stat st;
+
+	if (mbox->fd < 0)
+		return;
+	mbox_changes_read(mbox, changed, NULL);
+	mbox_changes_leave(mbox);
+	if (mbox->own->writer != NULL && fstat(mbox->fd, &st) == 0 &&
+	    st.st_nlink == 0) {
+		mbox_index_drop(mbox->dir, st.st_dev, st.st_ino);
+		changes_drop(mbox->dir, st.st_dev, st.st_ino);
+	}
+	close(mbox->fd);
+	mbox->fd = -1;
+}
+
 /*
  * Makes fd the file that the path names now: who replaces a mailbox by
  * rename leaves us with a file that nobody delivers to. A mailbox other
@@ -460,10 +480,8 @@ mbox_renew(struct mbox *mbox, bool *changed, struct why *why)
 	}
 	if (e != E_OK)
 		return e;
-	if (mbox->fd >= 0)
-		close(mbox->fd);
+	leave_file(mbox, changed);
 	mbox->fd = fd;
-	mbox_changes_leave(mbox);
 	/* Whatever is known of a state is that of another file. */
 	memset(&mbox->state, 0, sizeof(mbox->state));
 	mbox_forget(mbox->own);
@@ -549,7 +567,11 @@ sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 		if (e != E_OK)
 			return e;
 	} while (mbox->own->overtaken);
-	return mbox_settle(mbox, changed, why);
+	e = mbox_settle(mbox, changed, why);
+	/* What only we know, others can learn from the file alone. */
+	if (e == E_OK && mbox->own->log_failed && mbox_unflushed(mbox))
+		mbox_flush(mbox, true, NULL);
+	return e;
 }
 
 enum err

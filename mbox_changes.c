@@ -91,10 +91,11 @@ wear_all(struct mbox *mbox)
 	return changed;
 }
 
-/* Bits by one list of names, by another. Words that this one lacks are added
- * to it, and stand in the file when the flags do. */
+/* Bits by one list of names, by another. With `add`, words that this one
+ * lacks are added to it, and stand in the file when the flags do. */
 static uint32_t
-translate(uint32_t bits, const struct keywords *from, struct keywords *to)
+translate(uint32_t bits, const struct keywords *from, struct keywords *to,
+    bool add)
 {
 	uint32_t out = 0;
 	unsigned i;
@@ -103,7 +104,8 @@ translate(uint32_t bits, const struct keywords *from, struct keywords *to)
 	for (i = 0; i < from->n; i++) {
 		if (!(bits >> i & 1))
 			continue;
-		k = keyword_add(to, keyword_name(from, i));
+		k = add ? keyword_add(to, keyword_name(from, i)) :
+		    keyword_find(to, keyword_name(from, i));
 		if (k >= 0)
 			out |= UINT32_C(1) << k;
 	}
@@ -121,9 +123,9 @@ mbox_changes_apply(struct mbox *mbox, const struct keywords *names)
 		if (!mbox_changes_of(msg))
 			continue;
 		msg->add_words = translate(msg->add_words, names,
-		    &mbox->keywords);
+		    &mbox->keywords, true);
 		msg->drop_words = translate(msg->drop_words, names,
-		    &mbox->keywords);
+		    &mbox->keywords, false);
 		wear(msg);
 	}
 }
@@ -136,7 +138,8 @@ static bool
 can_log(const struct mbox *mbox)
 {
 	return mbox->dir != NULL && mbox->fd >= 0 && mbox->sticky &&
-	    mbox->own->based && mbox->uidvalidity != 0;
+	    mbox->own->based && mbox->uidvalidity != 0 &&
+	    !mbox->own->log_failed;
 }
 
 static bool
@@ -189,13 +192,6 @@ next_modseq(struct mbox_private *own)
 	return own->modseq;
 }
 
-/* Keywords of a record as bits of the mailbox. */
-static uint32_t
-bits_of(struct mbox *mbox, const struct keywords *names)
-{
-	return translate(UINT32_MAX, names, &mbox->keywords);
-}
-
 /* One change to the masks of one message. */
 struct masks {
 	uint8_t add;
@@ -241,9 +237,10 @@ take_record(struct mbox *mbox, const struct change *c)
 	if (c->modseq > own->modseq && c->modseq <= MODSEQ_MOST)
 		own->modseq = c->modseq;
 	if (c->kind == CHANGE_FLAGS) {
-		m.add_words = bits_of(mbox, &c->add);
+		m.add_words = translate(UINT32_MAX, &c->add,
+		    &mbox->keywords, true);
 		m.drop_words = c->clear_words ? ~m.add_words :
-		    bits_of(mbox, &c->remove);
+		    translate(UINT32_MAX, &c->remove, &mbox->keywords, false);
 	}
 	for (r = 0; r < c->n; r++)
 		for (i = lower(mbox, c->runs[r].first); i < mbox->n &&
@@ -316,33 +313,44 @@ same_masks(const struct msg *a, const struct msg *b)
 	    a->add_words == b->add_words && a->drop_words == b->drop_words;
 }
 
+/* The first message from i on with anything to be put, or mbox->n; *end is
+ * the first behind it that has other masks. */
+static uint32_t
+next_stretch(const struct mbox *mbox, uint32_t i, uint32_t *end)
+{
+	while (i < mbox->n && !mbox_changes_of(&mbox->msgs[i]))
+		i++;
+	for (*end = i; *end < mbox->n; ++*end)
+		if (!same_masks(&mbox->msgs[i], &mbox->msgs[*end]))
+			break;
+	return i;
+}
+
 /* The masks as records, one for each stretch of messages with the same. */
 static enum err
-put_masks(struct mbox *mbox, bool sync, struct why *why)
+put_masks(struct mbox *mbox, struct why *why)
 {
 	struct change_run run;
 	struct change c;
-	struct msg *msg;
-	uint32_t i, next;
+	const struct msg *msg;
+	uint32_t i, end, next, after;
 	enum err e = E_OK;
 
-	for (i = 0; i < mbox->n && e == E_OK; i = next) {
+	for (i = next_stretch(mbox, 0, &end); i < mbox->n && e == E_OK;
+	    i = next, end = after) {
+		next = next_stretch(mbox, end, &after);
 		msg = &mbox->msgs[i];
-		for (next = i + 1; next < mbox->n; next++)
-			if (!same_masks(msg, &mbox->msgs[next]))
-				break;
-		if (!mbox_changes_of(msg))
-			continue;
-		run = (struct change_run){ msg->uid,
-		    mbox->msgs[next - 1].uid };
+		run = (struct change_run){ msg->uid, mbox->msgs[end - 1].uid };
 		c = (struct change){
 			.kind = CHANGE_FLAGS, .modseq = next_modseq(mbox->own),
 			.set = msg->add, .clear = msg->drop,
 			.runs = &run, .n = 1,
 		};
-		translate(msg->add_words, &mbox->keywords, &c.add);
-		translate(msg->drop_words, &mbox->keywords, &c.remove);
-		e = changes_add(mbox->own->log, &c, sync, why);
+		translate(msg->add_words, &mbox->keywords, &c.add, true);
+		translate(msg->drop_words, &mbox->keywords, &c.remove, true);
+		/* The last one takes those before it to the disk. */
+		e = changes_add(mbox->own->log, &c, mbox->own->writer->sync &&
+		    next == mbox->n, why);
 	}
 	return e;
 }
@@ -375,16 +383,6 @@ mark(struct mbox *mbox)
 	free(chosen.at);
 }
 
-/* The flags that we were to write another session has written. What has
- * become of them since the file says. */
-static void
-be_overtaken(struct mbox *mbox)
-{
-	if (mbox_changes_any(mbox))
-		mbox->own->overtaken = true;
-	clean_all(mbox);
-}
-
 /*
  * Takes the log's lock, and over what others have put there since. Where it
  * was lost what we know goes into the new one. To read it again from its
@@ -398,13 +396,18 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 	struct change c;
 	enum err e;
 
-	e = changes_lock(own->log, LOCK_TIMEOUT, &fate, why);
+	e = changes_lock(own->log, own->hurried ? FLUSH_LOCK_TIMEOUT :
+	    LOCK_TIMEOUT, &fate, why);
 	if (e != E_OK)
 		return e;
 	if (own->adrift)
 		fate = CHANGES_LOST;
-	if (fate == CHANGES_ANEW)
-		be_overtaken(mbox);
+	/* What there was to write another session has written, with more
+	 * than we know of. What has become of it since the file says. */
+	if (fate == CHANGES_ANEW) {
+		own->overtaken = true;
+		clean_all(mbox);
+	}
 	if (fate == CHANGES_GOES_ON && own->relist)
 		changes_rewind(own->log);
 	own->relist = false;
@@ -417,13 +420,22 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 	own->adrift = fate == CHANGES_LOST && own->writer != NULL &&
 	    mbox_changes_any(mbox);
 	if (own->adrift)
-		e = put_masks(mbox, own->writer->sync, why);
+		e = put_masks(mbox, why);
 	own->adrift = own->adrift && e != E_OK;
 	if (e == E_OK)
 		mark(mbox);
 	else
 		changes_unlock(own->log);
 	return e;
+}
+
+/* From here on flags go straight into the file, and what we know of first. */
+static void
+do_without(struct mbox *mbox, const struct why *why)
+{
+	log_warn("no log of flags: %s", why == NULL ? "" : why->text);
+	mbox_changes_leave(mbox);
+	mbox->own->log_failed = true;
 }
 
 enum err
@@ -438,7 +450,9 @@ mbox_changes_read(struct mbox *mbox, bool *changed, struct why *why)
 	e = lock(mbox, changed, why);
 	if (e == E_OK)
 		changes_unlock(own->log);
-	return e;
+	else if (e != E_INUSE)
+		do_without(mbox, why);
+	return e == E_INUSE ? e : E_OK;
 }
 
 /* ---- additions ---- */
@@ -448,8 +462,8 @@ begin(struct mbox *mbox, struct why *why)
 {
 	bool changed = false;
 
-	if (mbox->own->writer == NULL || mbox->own->writer->flags_now ||
-	    !mbox->writable || !have_log(mbox, true))
+	if (mbox->own->writer == NULL || !mbox->writable ||
+	    !have_log(mbox, true))
 		return why_set(why, E_PERM, "no log of flags can be kept");
 	return lock(mbox, &changed, why);
 }
@@ -499,6 +513,7 @@ alters(const struct masks *m, const struct msg *msg)
 	    m->add_words & ~msg->keywords || m->drop_words & msg->keywords;
 }
 
+/* What the list says counts only if it is what the file says. */
 static void
 choose(const struct mbox *mbox, const uint32_t *uids, uint32_t n,
     const struct masks *m, struct chosen *out)
@@ -510,7 +525,7 @@ choose(const struct mbox *mbox, const uint32_t *uids, uint32_t n,
 	out->n = 0;
 	for (i = 0; i < n; i++)
 		if ((at = mbox_find(mbox, uids[i])) >= 0 &&
-		    alters(m, &mbox->msgs[at]))
+		    (mbox->own->overtaken || alters(m, &mbox->msgs[at])))
 			out->at[out->n++] = (uint32_t)at;
 }
 
@@ -539,6 +554,8 @@ mbox_changes_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 	struct masks m;
 	enum err e;
 
+	if (mbox->own->writer != NULL && mbox->own->writer->flags_now)
+		return why_set(why, E_PERM, "flags are written at once");
 	if ((e = begin(mbox, why)) != E_OK)
 		return e;
 	m = masks_of(change, known_bits(mbox, change->names));
@@ -547,9 +564,9 @@ mbox_changes_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 	c.set = m.add;
 	c.clear = m.drop;
 	c.clear_words = change->how == MBOX_SET;
-	translate(m.add_words, &mbox->keywords, &c.add);
+	translate(m.add_words, &mbox->keywords, &c.add, true);
 	if (!c.clear_words)
-		translate(m.drop_words, &mbox->keywords, &c.remove);
+		translate(m.drop_words, &mbox->keywords, &c.remove, true);
 	if (chosen.n > 0)
 		e = add(mbox, &c, &chosen, mbox->own->writer->sync, why);
 	if (e == E_OK)
@@ -574,6 +591,11 @@ mbox_changes_claim(struct mbox *mbox, struct why *why)
 
 	if ((e = begin(mbox, why)) != E_OK)
 		return e;
+	/* Others may have been faster, and the file says so by now. */
+	if (mbox->own->overtaken) {
+		changes_unlock(mbox->own->log);
+		return why_set(why, E_GONE, "the mailbox must be read again");
+	}
 	chosen.at = xrealloc(NULL, mbox->n, sizeof(*chosen.at));
 	for (i = 0; i < mbox->n; i++)
 		if (mbox_is_fresh(&mbox->msgs[i]))
@@ -605,9 +627,7 @@ mbox_changes_begin(struct mbox *mbox, struct why *why)
 	e = lock(mbox, &changed, why);
 	if (e == E_OK || e == E_INUSE)
 		return e;
-	/* What we know goes into the file; what others know they do. */
-	log_warn("no log of flags: %s", why == NULL ? "" : why->text);
-	mbox_changes_leave(mbox);
+	do_without(mbox, why);
 	return E_OK;
 }
 

@@ -77,7 +77,8 @@ struct mbox_private {
 	struct changes *log;	/* of flags that the file is to get, or NULL */
 	bool relist;		/* the log is to be read from its beginning:
 				 * there are messages of which it may know */
-	bool overtaken;		/* what the list has was written by others */
+	bool overtaken;		/* the file says more than the list knows */
+	bool log_failed;	/* there is none for this session */
 	bool hurried;		/* waits for no lock for long */
 	bool dirty;		/* messages may have what the file lacks */
 	bool adrift;		/* not all that the list has is in the log */

@@ -329,7 +329,8 @@ mbox_flush_locked(struct mbox *mbox, struct why *why)
 	any = mbox_changes_any(mbox);
 	if (any)
 		e = flush(mbox, why);
-	mbox_changes_end(mbox, any && e == E_OK);
+	mbox_changes_end(mbox, e == E_OK && (any ||
+	    mbox_changes_many(mbox)));
 	return e;
 }
 
@@ -339,8 +340,11 @@ mbox_flush(struct mbox *mbox, bool hurry, struct why *why)
 	bool changed = false;
 	enum err e;
 
-	if (!mbox->writable || !mbox_changes_any(mbox))
+	if (!mbox_changes_any(mbox) && !mbox_changes_many(mbox))
 		return E_OK;
+	/* Another program has begun other UIDs. */
+	if (!mbox->writable)
+		return why_set(why, E_PERM, "the mailbox can not be written");
 	mbox->own->hurried = hurry;
 	e = mbox_lock_write(mbox, &changed, why);
 	mbox->own->hurried = false;

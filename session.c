@@ -223,12 +223,14 @@ use_silence(struct session *s)
 	int most = s->options->idle_timeout;
 
 	s->io.patience = most;
-	if (s->mbox == NULL || s->io.in_at < s->io.in_n ||
-	    !mbox_unflushed(s->mbox) || (most != 0 && most <= quiet) ||
-	    io_wait(&s->io, -1, io_now() + FLUSH_MS) != IO_TIMEOUT)
+	if (s->mbox == NULL || s->io.in_at < s->io.in_n)
 		return;
-	session_flush(s);
-	s->io.patience = most == 0 ? 0 : most - quiet;
+	while (mbox_unflushed(s->mbox) && (most == 0 ||
+	    s->io.patience > quiet) &&
+	    io_wait(&s->io, -1, io_now() + FLUSH_MS) == IO_TIMEOUT) {
+		session_flush(s);
+		s->io.patience -= most == 0 ? 0 : quiet;
+	}
 }
 
 /*

@@ -240,9 +240,11 @@ class Model(stress.Model):
     def spoilt(self, within=False):
         """Called before and after it: what no flush has followed may be
         lost. Damage within a log may be found late: then also what was
-        added behind it, up to a flush."""
+        added behind it, up to a flush. Where there is no room for another
+        log either, a session goes without one to its end, and others may
+        write what it has undone."""
         with self.lock:
-            if within:
+            if within or self.plan['full']:
                 self.rotten.update(BOXES)
             self.spoils += 1
             self.spoilt_at = self.tick()
@@ -266,7 +268,7 @@ class Model(stress.Model):
         since, spoils = begun
         with self.lock:
             if spoils == self.spoils and not self.ailing and \
-                    not self.open:
+                    not self.open and not self.plan['full']:
                 self.rotten.discard(box)
                 self.unflushed = {kw: t for kw, t in self.unflushed.items()
                                   if kw[0][0] != box or t > since}
