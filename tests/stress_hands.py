@@ -363,7 +363,9 @@ class Session(stress.Actor):
         if not chosen:
             return None
         (uid, n), = chosen
-        key, since = client.key(uid), model.tick()
+        # It has looked since the last command began; before the next one it
+        # need not (RFC 2180 4.1).
+        key, since = client.key(uid), client.began
         # Whoever owns \Seen may set it by looking.
         seen = client.how == b'SELECT' and self.mine(b'\\Seen')(n) and \
             self.rng.random() < 0.5
