@@ -12,7 +12,6 @@
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -28,17 +27,6 @@
 #include "../lib/fs.h"
 
 static struct keywords names;
-
-/* After so many the process ends; -1: never. */
-static int syncs_left = -1;
-
-int
-fdatasync(int fd)
-{
-	if (syncs_left >= 0 && syncs_left-- == 0)
-		_exit(0);
-	return (int)syscall(SYS_fdatasync, fd);
-}
 
 static void
 make_names(void)
@@ -781,22 +769,25 @@ torn_tail(void)
 	    .size = (int64_t)old.n };
 	struct buf got = BUF_MAX(1 << 20);
 	struct stat st;
+	const struct rlimit limit = { 1 << 20, 1 << 20 };
+	struct journal j;
 	pid_t child;
 	int64_t i;
-	int syncs = 0;
 
 	put_file(old);
 	r.fd = open(path, O_RDWR);
-	/* Some are of the journal alone. */
-	do {
-		if ((child = fork()) == 0) {
-			syncs_left = syncs;
-			_exit(rewrite_expand(&r, NULL) == E_OK ? 1 : 2);
-		}
-		waitpid(child, NULL, 0);
-		if (fstat(r.fd, &st) != 0)
-			exit(99);
-	} while (st.st_size == (int64_t)old.n && syncs++ < 9);
+	if (journal_open(&j, dir, false, NULL) != E_OK)
+		exit(99);
+	journal_close(&j);
+	if ((child = fork()) == 0) {
+		/* The first window lies farther on in the journal. */
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_FSIZE, &limit);
+		_exit(rewrite_expand(&r, NULL) == E_OK ? 1 : 2);
+	}
+	waitpid(child, NULL, 0);
+	if (fstat(r.fd, &st) != 0)
+		exit(99);
 	for (i = (int64_t)old.n; i < st.st_size; i++)
 		fs_pwrite(r.fd, "", 1, i);
 	fs_pwrite(r.fd, came.p, came.n, st.st_size);
