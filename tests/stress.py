@@ -242,8 +242,9 @@ class Client:
         return self.box, self.validity, uid
 
     def new_to_us(self, uid):
-        """\\Recent is for one session, unless others remove Status."""
-        if not self.model.lasting():
+        """\\Recent is for one session, unless others remove Status, as mutt
+        does when it writes what it read before we marked it."""
+        if not self.model.lasting() or self.model.plan.get('others'):
             return
         with self.model.lock:
             whose = self.model.recent.setdefault(self.key(uid), self.who)

@@ -5,7 +5,7 @@ then: no message is lost, doubled or mixed with another, a UID is one message
 for ever, what was acknowledged stays, and in the end all see the same.
 
 SESSIONS (10) work for DURATION seconds (10) in all. Up to 30 that is one
-round each with nothing else than deliveries; with kills and other programs;
+round each with nothing else than deliveries; with kills; with other programs;
 with kills and a spoiler. Longer ones are rounds of LENGTH seconds (20) whose
 plans are drawn by lot from SEED, which is printed; the order in which the
 system runs the actors can not be repeated. PLAN="kill=0 foreign" fixes what
@@ -24,7 +24,7 @@ from tree import Tap
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 IMAPD = [os.path.abspath(p) for p in
          os.environ.get('IMAPD', os.path.join(TOP, 'imapd')).split()]
-PLANS = ({}, {'kill': True, 'others': True},
+PLANS = ({}, {'kill': True}, {'others': True},
          {'kill': True, 'spoil': True, 'full': True})
 SHORT = 30
 
