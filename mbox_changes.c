@@ -394,6 +394,7 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 	struct mbox_private *own = mbox->own;
 	enum changes_fate fate;
 	struct change c;
+	bool any;
 	enum err e;
 
 	e = changes_lock(own->log, own->hurried ? FLUSH_LOCK_TIMEOUT :
@@ -411,9 +412,9 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 	if (fate == CHANGES_GOES_ON && own->relist)
 		changes_rewind(own->log);
 	own->relist = false;
-	while (changes_next(own->log, &c))
+	for (any = false; changes_next(own->log, &c); any = true)
 		take_record(mbox, &c);
-	if (wear_all(mbox)) {
+	if (any && wear_all(mbox)) {
 		*changed = true;
 		mbox->news++;
 	}
@@ -468,7 +469,7 @@ begin(struct mbox *mbox, struct why *why)
 	return lock(mbox, &changed, why);
 }
 
-/* In the list, too. */
+/* In the list, too. Who asked for it knows. */
 static void
 take(struct mbox *mbox, const struct change *c, const struct masks *m,
     const struct chosen *chosen)
@@ -482,8 +483,6 @@ take(struct mbox *mbox, const struct change *c, const struct masks *m,
 		wear(msg);
 		msg->modseq = c->modseq;
 	}
-	if (chosen->n > 0)
-		mbox->news++;
 }
 
 static struct masks
