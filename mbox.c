@@ -676,8 +676,8 @@ mbox_close(struct mbox *mbox)
 	free(mbox);
 }
 
-int64_t
-mbox_find(const struct mbox *mbox, uint32_t uid)
+uint32_t
+mbox_lower(const struct mbox *mbox, uint32_t uid)
 {
 	uint32_t lo = 0, hi = mbox->n, mid;
 
@@ -688,7 +688,15 @@ mbox_find(const struct mbox *mbox, uint32_t uid)
 		else
 			hi = mid;
 	}
-	return lo < mbox->n && mbox->msgs[lo].uid == uid ? (int64_t)lo : -1;
+	return lo;
+}
+
+int64_t
+mbox_find(const struct mbox *mbox, uint32_t uid)
+{
+	uint32_t i = mbox_lower(mbox, uid);
+
+	return i < mbox->n && mbox->msgs[i].uid == uid ? (int64_t)i : -1;
 }
 
 void

@@ -210,22 +210,6 @@ take_masks(struct mbox *mbox, struct msg *msg, const struct masks *m)
 	msg->drop_words = (msg->drop_words & ~m->add_words) | m->drop_words;
 }
 
-/* The first message with a uid not below this one, or mbox->n. */
-static uint32_t
-lower(const struct mbox *mbox, uint32_t uid)
-{
-	uint32_t lo = 0, hi = mbox->n, mid;
-
-	while (lo < hi) {
-		mid = lo + (hi - lo) / 2;
-		if (mbox->msgs[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static void
 take_record(struct mbox *mbox, const struct change *c)
 {
@@ -243,7 +227,7 @@ take_record(struct mbox *mbox, const struct change *c)
 		    translate(UINT32_MAX, &c->remove, &mbox->keywords, false);
 	}
 	for (r = 0; r < c->n; r++)
-		for (i = lower(mbox, c->runs[r].first); i < mbox->n &&
+		for (i = mbox_lower(mbox, c->runs[r].first); i < mbox->n &&
 		    mbox->msgs[i].uid <= c->runs[r].last; i++) {
 			msg = &mbox->msgs[i];
 			take_masks(mbox, msg, &m);

@@ -90,6 +90,8 @@ struct mbox_private {
 	uint32_t pseudo_head;
 };
 
+/* The first message with a uid not below this one, or mbox->n. */
+uint32_t	mbox_lower(const struct mbox *mbox, uint32_t uid);
 /* Nothing in the window counts any more: the file changed. */
 void		mbox_forget(struct mbox_private *own);
 /* Frees what the window holds. */
