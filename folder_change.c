@@ -18,7 +18,6 @@
 
 #include "folder.h"
 #include "folder_own.h"
-#include "changes.h"
 #include "mbox_write.h"
 #include "rewrite.h"
 #include "lib/fs.h"
@@ -376,10 +375,8 @@ delete_mailbox(const struct folders *f, struct place *at,
 	if (e == E_OK && unlinkat(at->dir, at->name, 0) != 0)
 		e = failed(why, "cannot remove the mailbox");
 	unlock_mailbox(fd);
-	if (e == E_OK && st->st_nlink == 1 && folder_state_dir(f, &own) == 0) {
-		mbox_index_drop(own.p, st->st_dev, st->st_ino);
-		changes_drop(own.p, st->st_dev, st->st_ino);
-	}
+	if (e == E_OK && st->st_nlink == 1 && folder_state_dir(f, &own) == 0)
+		mbox_gone(own.p, st->st_dev, st->st_ino);
 	return e;
 }
 

@@ -340,16 +340,18 @@ enum err
 mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
 	struct mbox_state *state = &mbox->state;
-	bool intact, first = !mbox->own->shown, from_index;
+	enum known known = mbox->own->shown ? KNOWN_LIST : KNOWN_NOTHING;
 	enum err e = E_NOTMBOX;
+	bool intact;
 	struct stat st;
 
 	if (fstat(mbox->fd, &st) != 0)
 		return from_errno(why, "look at");
-	from_index = first && !all && mbox_index_load(mbox);
-	first = first && !from_index;
-	*changed = *changed || from_index;
-	all = all || first || state->racy;
+	if (known == KNOWN_NOTHING && !all && mbox_index_load(mbox)) {
+		known = KNOWN_INDEX;
+		*changed = true;
+	}
+	all = all || known == KNOWN_NOTHING || state->racy;
 	if (!all && same_state(state, &st))
 		return E_OK;
 	*changed = true;
@@ -360,13 +362,12 @@ mbox_sync_locked(struct mbox *mbox, bool all, bool *changed, struct why *why)
 	if (!all && intact && state->size > 0 && st.st_size > state->size)
 		e = sync_tail(mbox, &st, why);
 	/* New mail that can not be stamped makes all numbers the session's. */
-	if (e == E_OK && from_index && !mbox->own->may_write)
+	if (e == E_OK && known == KNOWN_INDEX && !mbox->own->may_write)
 		e = E_NOTMBOX;
 	mbox->own->grown = mbox->own->grown || e == E_OK;
 	if (e == E_NOTMBOX)
-		e = read_all(mbox, &st, intact && !from_index, first ?
-		    KNOWN_NOTHING : from_index ? KNOWN_INDEX : KNOWN_LIST,
-		    why);
+		e = read_all(mbox, &st, intact && known != KNOWN_INDEX,
+		    known, why);
 	if (e != E_OK)
 		return e;
 	mbox->own->head_n = head_bytes(mbox, st.st_size);
@@ -428,6 +429,13 @@ file_is_gone(struct mbox *mbox, bool *changed)
 	memset(&mbox->state, 0, sizeof(mbox->state));
 }
 
+void
+mbox_gone(const char *dir, dev_t dev, ino_t ino)
+{
+	mbox_index_drop(dir, dev, ino);
+	changes_drop(dir, dev, ino);
+}
+
 /* The file that we have has lost its name. What others did to its flags goes
  * along; what is remembered of it is of no more use. */
 static void
@@ -441,8 +449,7 @@ leave_file(struct mbox *mbox, bool *changed)
 	mbox_changes_leave(mbox);
 	if (mbox->own->writer != NULL && fstat(mbox->fd, &st) == 0 &&
 	    st.st_nlink == 0) {
-		mbox_index_drop(mbox->dir, st.st_dev, st.st_ino);
-		changes_drop(mbox->dir, st.st_dev, st.st_ino);
+		mbox_gone(mbox->dir, st.st_dev, st.st_ino);
 	}
 	close(mbox->fd);
 	mbox->fd = -1;
@@ -554,9 +561,9 @@ sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 		changed = &ignored;
 	*changed = false;
 	do {
-		if (all || mbox->own->overtaken || !is_unchanged(mbox)) {
-			e = mbox_lock_synced(mbox, all ||
-			    mbox->own->overtaken, changed, why);
+		all = all || mbox->own->overtaken;
+		if (all || !is_unchanged(mbox)) {
+			e = mbox_lock_synced(mbox, all, changed, why);
 			if (e != E_OK)
 				return e;
 			mbox->own->overtaken = false;

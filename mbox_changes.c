@@ -167,6 +167,8 @@ mbox_changes_leave(struct mbox *mbox)
 {
 	changes_close(mbox->own->log);
 	mbox->own->log = NULL;
+	/* That was of this file's. */
+	mbox->own->log_least = 0;
 }
 
 /* Who waits for news makes the file where they will stand. */
@@ -246,13 +248,14 @@ struct chosen {
 /* Those as runs of UIDs. What lies between two in the list is nobody's, so
  * that a record of all messages is one run. */
 static struct change_run *
-runs_of(const struct mbox *mbox, const uint32_t *at, uint32_t n,
+runs_of(const struct mbox *mbox, const struct chosen *chosen,
     uint32_t *n_runs)
 {
-	struct change_run *runs = xrealloc(NULL, n, sizeof(*runs));
+	struct change_run *runs = xrealloc(NULL, chosen->n, sizeof(*runs));
+	const uint32_t *at = chosen->at;
 	uint32_t i, k = 0;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < chosen->n; i++) {
 		if (i == 0 || at[i] != at[i - 1] + 1)
 			runs[k++].first = mbox->msgs[at[i]].uid;
 		runs[k - 1].last = mbox->msgs[at[i]].uid;
@@ -261,13 +264,14 @@ runs_of(const struct mbox *mbox, const uint32_t *at, uint32_t n,
 	return runs;
 }
 
-/* One change to c->n runs, in as many records as it takes. At a failure some
- * may be in the log. */
+/* One change to all of them, in as many records as it takes. At a failure
+ * some may be in the log. */
 static enum err
-add_runs(struct mbox *mbox, struct change *c, const struct change_run *runs,
+add(struct mbox *mbox, struct change *c, const struct chosen *chosen,
     bool sync, struct why *why)
 {
-	uint32_t n = c->n, at;
+	uint32_t n, at;
+	struct change_run *runs = runs_of(mbox, chosen, &n);
 	enum err e = E_OK;
 
 	for (at = 0; at < n && e == E_OK; at += c->n) {
@@ -276,16 +280,6 @@ add_runs(struct mbox *mbox, struct change *c, const struct change_run *runs,
 		e = changes_add(mbox->own->log, c, sync && at + c->n == n,
 		    why);
 	}
-	return e;
-}
-
-static enum err
-add(struct mbox *mbox, struct change *c, const struct chosen *chosen,
-    bool sync, struct why *why)
-{
-	struct change_run *runs = runs_of(mbox, chosen->at, chosen->n, &c->n);
-	enum err e = add_runs(mbox, c, runs, sync, why);
-
 	free(runs);
 	return e;
 }
@@ -356,8 +350,10 @@ mark(struct mbox *mbox)
 	mbox->own->unmarked = false;
 	chosen.at = xrealloc(NULL, mbox->n, sizeof(*chosen.at));
 	for (i = 0; i < mbox->n; i++)
-		if (mbox->msgs[i].modseq == 0 &&
-		    !(mbox->msgs[i].bits & MSG_NEW))
+		if (mbox->msgs[i].bits & MSG_NEW)
+			/* Later: it may get another UID before it is shown. */
+			mbox->own->unmarked = true;
+		else if (mbox->msgs[i].modseq == 0)
 			chosen.at[chosen.n++] = i;
 	c.modseq = next_modseq(mbox->own);
 	if (chosen.n > 0)
@@ -496,11 +492,12 @@ alters(const struct masks *m, const struct msg *msg)
 	    m->add_words & ~msg->keywords || m->drop_words & msg->keywords;
 }
 
-/* What the list says counts only if it is what the file says. */
+/* What the list says counts only if all of the file was read. */
 static void
 choose(const struct mbox *mbox, const uint32_t *uids, uint32_t n,
     const struct masks *m, struct chosen *out)
 {
+	bool sure = !mbox->own->overtaken && !mbox->own->grown;
 	uint32_t i;
 	int64_t at;
 
@@ -508,24 +505,8 @@ choose(const struct mbox *mbox, const uint32_t *uids, uint32_t n,
 	out->n = 0;
 	for (i = 0; i < n; i++)
 		if ((at = mbox_find(mbox, uids[i])) >= 0 &&
-		    (mbox->own->overtaken || alters(m, &mbox->msgs[at])))
+		    (!sure || alters(m, &mbox->msgs[at])))
 			out->at[out->n++] = (uint32_t)at;
-}
-
-/* The bits of a change's keywords, all of which the mailbox knows. */
-static uint32_t
-known_bits(const struct mbox *mbox, const struct keywords *names)
-{
-	uint32_t bits = 0;
-	unsigned i;
-	int k;
-
-	for (i = 0; names != NULL && i < names->n; i++) {
-		k = keyword_find(&mbox->keywords, keyword_name(names, i));
-		if (k >= 0)
-			bits |= UINT32_C(1) << k;
-	}
-	return bits;
 }
 
 enum err
@@ -534,6 +515,7 @@ mbox_changes_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 {
 	struct chosen chosen;
 	struct change c = { .kind = CHANGE_FLAGS };
+	uint32_t words = 0;
 	struct masks m;
 	enum err e;
 
@@ -541,7 +523,10 @@ mbox_changes_store(struct mbox *mbox, const uint32_t *uids, uint32_t n,
 		return why_set(why, E_PERM, "flags are written at once");
 	if ((e = begin(mbox, why)) != E_OK)
 		return e;
-	m = masks_of(change, known_bits(mbox, change->names));
+	if (change->names != NULL)
+		words = translate(UINT32_MAX, change->names,
+		    &mbox->keywords, false);
+	m = masks_of(change, words);
 	choose(mbox, uids, n, &m, &chosen);
 	c.modseq = next_modseq(mbox->own);
 	c.set = m.add;

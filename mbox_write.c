@@ -569,6 +569,14 @@ stamp_new(struct mbox *mbox, struct why *why)
 	return e;
 }
 
+/* What is \Recent here is so nowhere else: by the log, if there can be one. */
+static enum err
+claim(struct mbox *mbox, struct why *why)
+{
+	return mbox->own->claims && mbox_fresh(mbox) > 0 ?
+	    mbox_changes_claim(mbox, why) : E_OK;
+}
+
 /* Under the write lock, synced. */
 static enum err
 settle_locked(struct mbox *mbox, struct why *why)
@@ -582,8 +590,7 @@ settle_locked(struct mbox *mbox, struct why *why)
 		    "a message");
 	straighten(mbox);
 	e = stamp_new(mbox, why);
-	if (e == E_OK && own->claims && mbox_fresh(mbox) > 0 &&
-	    mbox_changes_claim(mbox, why) != E_OK &&
+	if (e == E_OK && claim(mbox, why) != E_OK &&
 	    mbox_claim(mbox, why) != E_OK)
 		log_warn("new mail stays \\Recent: %s",
 		    why == NULL ? "" : why->text);
@@ -674,15 +681,11 @@ mbox_unlock(struct mbox *mbox)
 		lock_drop(mbox->fd);
 }
 
-/* Is there anything to be written into the file? Whose mail is \Recent need
- * not be, where there is a log. */
+/* Are there UIDs to be written into the file? */
 static bool
-needs_settling(struct mbox *mbox, struct why *why)
+needs_stamps(const struct mbox *mbox)
 {
-	if (first_unstamped(mbox) < mbox->n || !is_straight(mbox))
-		return true;
-	return mbox->own->claims && mbox_fresh(mbox) > 0 &&
-	    mbox_changes_claim(mbox, why) != E_OK;
+	return first_unstamped(mbox) < mbox->n || !is_straight(mbox);
 }
 
 enum err
@@ -696,7 +699,8 @@ mbox_settle(struct mbox *mbox, bool *changed, struct why *why)
 		return E_OK;
 	if (why == NULL)
 		why = &unused;
-	if (own->unsettled && mbox->fd >= 0 && needs_settling(mbox, why)) {
+	if (own->unsettled && mbox->fd >= 0 &&
+	    (needs_stamps(mbox) || claim(mbox, why) != E_OK)) {
 		e = mbox_lock_write(mbox, changed, why);
 		if (e != E_OK)
 			return unsettled(mbox, e, why);

@@ -3,10 +3,9 @@
  * that other programs' new mail gets. UIDs stand in the file before a client
  * sees them; flags go into the log that all sessions share (changes.h) and
  * into the file later, or straight into it where there can be no log. Every
- * function takes and gives back the locks itself;
- * when it returns E_OK what it did is on the disk (with writer->sync), and
- * mbox->msgs says so. When it fails nothing was changed, unless it says
- * otherwise.
+ * function takes and gives back the locks itself; when it returns E_OK what it
+ * did is on the disk (with writer->sync), and mbox->msgs says so. When it
+ * fails nothing was changed, unless it says otherwise.
  *
  * E_INUSE, E_PERM, E_FULL, E_LIMIT and E_IO may come from each of them, with
  * why; E_IO may mean that a rewrite stopped half-way, which the next look at
@@ -53,7 +52,9 @@ enum err	mbox_open_writer(struct mbox **out, const char *path,
 		    bool inbox, enum mbox_mode mode,
 		    const struct mbox_writer *writer, struct why *why);
 
-/* Forgets what ~/.imapd (dir) holds of a mailbox file that is no more. */
+/* Forgets what ~/.imapd (dir) holds of a mailbox file that is no more; or
+ * only which message had which UID. */
+void		mbox_gone(const char *dir, dev_t dev, ino_t ino);
 void		mbox_index_drop(const char *dir, dev_t dev, ino_t ino);
 
 /* STORE's three forms. */

@@ -344,32 +344,46 @@ take_back(int dir, const char *name)
 	errno = e;
 }
 
-int
-fs_replace(const char *dir, const char *name, struct str bytes)
-{
-	char temp[256], path[4096];
-	int fd, r, n = snprintf(temp, sizeof(temp), "%s.new", name);
+/* By way of which a file gets its new bytes. */
+struct temporary {
+	char name[256];
+	char path[4096];
+};
 
-	if (n < 0 || (size_t)n >= sizeof(temp)) {
+static int
+temporary_of(struct temporary *t, const char *dir, const char *name)
+{
+	int n = snprintf(t->name, sizeof(t->name), "%s.new", name);
+
+	if (n < 0 || (size_t)n >= sizeof(t->name)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	if (path_in(path, sizeof(path), dir, temp) != 0)
+	return path_in(t->path, sizeof(t->path), dir, t->name);
+}
+
+int
+fs_replace(const char *dir, const char *name, struct str bytes)
+{
+	struct temporary t;
+	int fd, r;
+
+	if (temporary_of(&t, dir, name) != 0)
 		return -1;
 	/* A process that was killed may have left one. */
-	if (unlink(path) != 0 && errno != ENOENT)
+	if (unlink(t.path) != 0 && errno != ENOENT)
 		return -1;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
+	fd = open(t.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+	    O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
 	r = fill(fd, bytes);
 	if (close(fd) != 0)
 		r = -1;
 	if (r == 0)
-		r = fs_rename_own(dir, temp, name);
+		r = fs_rename_own(dir, t.name, name);
 	if (r != 0)
-		take_back(AT_FDCWD, path);
+		take_back(AT_FDCWD, t.path);
 	return r;
 }
 
@@ -392,23 +406,19 @@ claim(int fd, const char *path)
 int
 fs_cache(const char *dir, const char *name, struct str bytes)
 {
-	char temp[256], path[4096];
-	int fd, r, n = snprintf(temp, sizeof(temp), "%s.new", name);
+	struct temporary t;
+	int fd, r;
 
-	if (n < 0 || (size_t)n >= sizeof(temp)) {
-		errno = ENAMETOOLONG;
+	if (temporary_of(&t, dir, name) != 0)
 		return -1;
-	}
-	if (path_in(path, sizeof(path), dir, temp) != 0)
-		return -1;
-	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
+	fd = open(t.path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
 	    O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	r = claim(fd, path);
+	r = claim(fd, t.path);
 	if (r == 0 && (ftruncate(fd, 0) != 0 || fs_pwrite(fd, bytes.p,
-	    bytes.n, 0) != 0 || fs_rename_own(dir, temp, name) != 0)) {
-		take_back(AT_FDCWD, path);
+	    bytes.n, 0) != 0 || fs_rename_own(dir, t.name, name) != 0)) {
+		take_back(AT_FDCWD, t.path);
 		r = -1;
 	}
 	close(fd);

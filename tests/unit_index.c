@@ -310,6 +310,81 @@ check_trust(void)
 	mbox_close(mbox);
 }
 
+/* Nor does a STORE go by what the list says then. */
+static void
+check_store_on_grown(void)
+{
+	static char mails[16384], filler[5000];
+	const struct mbox_change seen = { .how = MBOX_ADD,
+	    .flags = FLAG_SEEN };
+	uint32_t uid = 2;
+	struct mbox *mbox;
+	struct why why;
+	bool good;
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	snprintf(mails, sizeof(mails), "%s%s\n\n" ONE("2") "%s%s\n\n",
+	    ONE("1"), filler, ONE("3"), filler);
+	make("box", mails);
+	change_letter("box");
+	append("box", ONE("4"));
+	mbox = open_box("box");
+	good = mbox->own->grown && mbox->msgs[1].flags & FLAG_SEEN &&
+	    mbox_store(mbox, &uid, 1, &seen, &why) == E_OK;
+	mbox_close(mbox);
+	fs_drop(own_dir, index_of("box"));
+	mbox = open_box("box");
+	CHECK("a flag that the list believes to be there is set all the same",
+	    good && mbox->msgs[1].flags & FLAG_SEEN);
+	mbox_close(mbox);
+}
+
+/* RFC 7162 3.1.1: the mod-sequence of a message rises with each change of it,
+ * for all sessions alike, and outlives them. */
+static void
+check_modseq(void)
+{
+	const struct mbox_change flag = { .how = MBOX_ADD,
+	    .flags = FLAG_FLAGGED };
+	struct mbox *one, *other;
+	uint64_t first, second;
+	uint32_t uid = 1;
+	struct why why;
+	bool changed;
+
+	make("box", THREE);
+	one = open_box("box");
+	first = one->msgs[0].modseq;
+	second = one->msgs[1].modseq;
+	CHECK("each message has a modseq, what was changed a larger one",
+	    first > 0 && one->msgs[2].modseq > 0 && second > first);
+	other = open_box("box");
+	CHECK("in every session the same", other->msgs[0].modseq == first &&
+	    other->msgs[1].modseq == second);
+	CHECK("a STORE raises it, for the others too",
+	    mbox_store(one, &uid, 1, &flag, &why) == E_OK &&
+	    mbox_sync(other, &changed, &why) == E_OK && changed &&
+	    one->msgs[0].modseq > second &&
+	    other->msgs[0].modseq == one->msgs[0].modseq &&
+	    other->msgs[1].modseq == second);
+	first = one->msgs[0].modseq;
+	mbox_close(other);
+	mbox_close(one);
+	append("box", ONE("4"));
+	one = open_box("box");
+	CHECK("the next session knows it, and new mail has a larger one",
+	    one->msgs[0].modseq == first && one->msgs[1].modseq == second &&
+	    mbox_sync(one, &changed, &why) == E_OK && one->n == 4 &&
+	    one->msgs[3].modseq > first);
+	mbox_close(one);
+	change_letter("box");
+	one = open_box("box");
+	CHECK("what another program changed, too",
+	    mbox_sync(one, &changed, &why) == E_OK &&
+	    one->msgs[1].modseq > first && one->msgs[0].modseq == first);
+	mbox_close(one);
+}
+
 static void
 check_others(void)
 {
@@ -527,6 +602,8 @@ main(void)
 	check_use();
 	check_growth();
 	check_trust();
+	check_store_on_grown();
+	check_modseq();
 	check_others();
 	check_stripped();
 	check_restored();
