@@ -42,6 +42,13 @@ def environment(**more):
     return {**os.environ, "IMAPD": "./imapd", "LC_ALL": "C.UTF-8", **more}
 
 
+def hear():
+    """Who runs the tests in the background, or under nohup, may not know
+    Ctrl-C, or the terminal's end."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Demo:
     """One that runs; what it printed until it was ready."""
 
@@ -52,8 +59,7 @@ class Demo:
             ["tests/demo"], cwd=top, env=environment(PORT=str(self.port)),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            # Who runs the tests in the background may not know Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            preexec_fn=hear)
         self.text = ""
         while not self.text.endswith(READY):
             line = self.process.stdout.readline()
