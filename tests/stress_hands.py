@@ -221,6 +221,7 @@ class Client(stress.Client):
             self.process.kill()
             self.process.wait()
             raise Wrong(self.who + ': does not end')
+        self.model.coming.pop(self, None)
         for f in (self.said, self.asked):
             f.close()
         os.close(self.log)
@@ -537,6 +538,8 @@ class Session(stress.Actor):
         if not chosen:
             return None
         moves, to = word == b'MOVE', self.rng.choice(BOXES)
+        if to == 'INBOX' and not model.bring(client):
+            to = 'box'
         keys = {uid: client.key(uid) for uid, _ in chosen}
         numbers = dict(chosen)
         with model.lock:
@@ -552,6 +555,8 @@ class Session(stress.Actor):
         self.note('%ss it to %s' % (word.decode().lower(), to), chosen)
 
         def after(lines, end):
+            if to == 'INBOX':
+                model.brought(client)
             m = COPYUID.search(end) or COPYUID.search(b' '.join(
                 x for x in lines if x.startswith(b'* OK')))
             pairs = list(zip(members(m.group(2)), members(m.group(3)))) \

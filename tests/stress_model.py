@@ -13,6 +13,8 @@ story of the message.
 
 import collections
 import os
+import threading
+import time
 
 import stress
 from stress import BOXES, Wrong
@@ -68,6 +70,10 @@ class Model(stress.Model):
         self.rotten = set()     # mailboxes whose log may be damaged within
         self.ailing = 0         # faults that last at this moment
         self.open = 0           # others have read INBOX, and may write it
+        self.purging = 0        # of those, who will remove what is \\Deleted
+        self.shut = False       # no message may come to INBOX as a copy
+        self.coming = collections.Counter()     # client: those on their way
+        self.alone = threading.Lock()   # other mail programs, one by one
         self.torn = None        # when a session was killed at work, if no
         self.visits = 0         # other has looked since; who may not see it
         self.doubles = False    # ... has, so mail may be there twice
@@ -123,6 +129,7 @@ class Model(stress.Model):
                 self.flags[key] = self.first_flags(n)
                 if n in self.copied and n % 3:
                     self.loose.add(key)
+                self.purge(key)
 
     def first_flags(self, n):
         """Of a copy they are what the original's were at that moment."""
@@ -181,6 +188,32 @@ class Model(stress.Model):
     def was_gone(self, key, since):
         return self.lasting() and self.gone_at.get(key, since) < since
 
+    # ---- sizes
+
+    def bring(self, who):
+        """Before copies go to INBOX: False if they had better not."""
+        with self.lock:
+            if not self.shut:
+                self.coming[who] += 1
+            return not self.shut
+
+    def brought(self, who):
+        with self.lock:
+            self.coming[who] -= 1
+
+    def close(self, limit):
+        """None come any more, until open_again(); False if they do. One that
+        goes and a copy that comes leave the file's size as it was."""
+        self.shut = True
+        while any(self.coming.values()):
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.001)
+        return True
+
+    def open_again(self):
+        self.shut = False
+
     # ---- flags
 
     def storing(self, key, words):
@@ -189,6 +222,7 @@ class Model(stress.Model):
             for word in words:
                 self.flags[key][word] = None
                 self.unflushed.pop((key, word), None)
+            self.purge(key)
             return self.tick(), self.spoils
 
     def stored(self, key, n, values, begun):
@@ -252,16 +286,28 @@ class Model(stress.Model):
                 self.flags[key][word] = None
             self.unflushed = {}
 
-    def reading(self, yes):
+    def reading(self, yes, removes):
         """mutt opens INBOX, and leaves. It takes a file of the same size for
         unchanged, so it may undo what was not in the file before it came;
         and \\Deleted is gone when it was told not to remove any."""
+        step = 1 if yes else -1
         with self.lock:
             self.spoilt()
+            self.open += step
+            self.purging += step * removes
             for key, flags in self.flags.items():
+                self.purge(key)
                 if key[0] == 'INBOX':
                     flags[DELETED] = None
-            self.open += 1 if yes else -1
+
+    def purge(self, key):
+        """When mutt finds a mailbox changed it looks by the header for the
+        messages that it knows, and marks what it has seen \\Deleted: so with
+        one message each copy of it may go."""
+        n = self.uids[key]
+        if self.purging and key[0] == 'INBOX' and n % 3 and \
+                self.flags[key][DELETED] is not False:
+            self.doomed.add(n)
 
     def flushed(self, box, begun):
         """A command that writes all flags into the file has ended well."""

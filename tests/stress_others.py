@@ -260,12 +260,17 @@ class Spoiler(stress.Actor):
 
 class Visitor(stress.Actor):
     """Comes when no session has left a rewrite half done (unless the plan
-    says so), and may write the flags of the messages that it names."""
+    says so), and may write the flags of the messages that it names. They come
+    one by one: what they do to each other is not our concern."""
 
     PAUSE = 0.3
 
     def turn(self):
         time.sleep(self.rng.uniform(0, self.PAUSE))
+        with self.model.alone:
+            self.knock()
+
+    def knock(self):
         if not self.model.visit():
             return
         try:
@@ -327,7 +332,9 @@ class Terminal(interop.Mutt):
 class Mutt(Visitor):
     """Flags a message, or removes what is marked, or only looks. It tries to
     write twice: once it may find that the mailbox has changed. Its own marks
-    are not wanted: it would take \\Recent away."""
+    are not wanted: it would take \\Recent away. A mailbox in which one message
+    has taken another's place, and whose size is the same, it damages; so no
+    copies come meanwhile."""
 
     PAUSE = 0.5
     KEYS = '<untag-pattern>~A<enter><tag-pattern>~s "number %d$"<enter>' \
@@ -338,6 +345,13 @@ class Mutt(Visitor):
         self.house = house
 
     def visit(self):
+        try:
+            if self.model.close(time.monotonic() + PATIENCE):
+                self.session()
+        finally:
+            self.model.open_again()
+
+    def session(self):
         keys, some = ':set nomark_old<enter>', self.some()
         removes = self.rng.random() < 0.3
         if not removes:
@@ -351,12 +365,12 @@ class Mutt(Visitor):
             self.model.borrow(n)
         self.model.note('mutt', 'comes, for %s%s' % (
             some, ', to remove' if removes else ''), ())
-        self.model.reading(True)
+        self.model.reading(True, removes)
         with Terminal(self.house, keys + '<sync-mailbox>'
                       '<sync-mailbox><exit>') as mutt:
             mutt.limit = time.monotonic() + PATIENCE
             mutt.end()
-        self.model.reading(False)
+        self.model.reading(False, removes)
         self.model.note('mutt', 'leaves', ())
         for n in some:
             self.model.give_back(n)
@@ -365,41 +379,55 @@ class Mutt(Visitor):
 class Dovecot(Visitor):
     """An IMAP session, with an index of its own that lasts. It takes a file
     of the same size and second for unchanged, and hangs up when it then finds
-    something else where it looks (LOCKING)."""
+    something else where it looks; and it writes all flags of those that are
+    \\Recent for it as it once has read them (LOCKING)."""
 
     PAUSE = 0.5
+    LOOK = 'FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (X-NUMBER)])'
+    LOOKED = re.compile(rb'UID (\d+) FLAGS \(([^)]*)\)[^\n]*\n'
+                        rb'(?i:X-Number): (\d+)')
 
     def __init__(self, house, *args):
         super().__init__(*args)
         self.house = house
 
     def visit(self):
-        some = []
+        self.taken = []
         try:
-            self.session(some)
+            self.session()
         except RuntimeError as e:
             if 'Internal error occurred' not in str(e):
                 raise
             self.model.count('dovecot hung up')
-        for _, n in some:
+        for n in self.taken:
             self.model.give_back(n)
 
-    def session(self, some):
+    def take(self, some):
+        for n in some:
+            self.taken.append(n)
+            self.model.borrow(n)
+
+    def look(self, c):
+        """(UID, number) of all that are there."""
+        there = self.LOOKED.findall(c.ask(self.LOOK, None))
+        self.take(int(n) for _, flags, n in there
+                  if b'\\Recent' in flags and int(n) not in self.taken)
+        return [(int(uid), int(n)) for uid, _, n in there]
+
+    def session(self):
         with self.house.dovecot() as c:
             c.select()
-            raw = c.ask('FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (X-NUMBER)])',
-                        None)
-            there = [(int(uid), int(n)) for uid, n in re.findall(
-                rb'UID (\d+) [^\n]*\n(?i:X-Number): (\d+)', raw)]
-            some += self.rng.sample(there, min(len(there), 2))
-            for _, n in some:
-                self.model.borrow(n)
+            there = self.look(c)
+            some = self.rng.sample(there, min(len(there), 2))
+            self.take(n for _, n in some)
             self.model.note('dovecot', 'comes, for %s' % some, ())
             for uid, n in some:
                 c.ask('UID STORE %d %sFLAGS (%s)' % (
                     uid, self.rng.choice('+-'), self.rng.choice(
                         ('\\Flagged', '\\Answered', '$Kept'))), None)
+                self.look(c)
             c.ask(self.rng.choice(('CHECK', 'EXPUNGE', 'NOOP')), None)
+            self.look(c)
             c.bye()
             self.model.note('dovecot', 'leaves', ())
 
