@@ -36,6 +36,8 @@ struct msg {
 	uint8_t bits;		/* private */
 	uint8_t add;		/* of flags, as add_words and drop_words */
 	uint8_t drop;
+	uint8_t ours;		/* of add and drop: nobody's after us */
+	uint32_t our_words;
 	uint64_t modseq;	/* of its last change that is known; or 0 */
 };
 

@@ -48,6 +48,8 @@ clean(struct msg *msg)
 {
 	msg->add = msg->drop = 0;
 	msg->add_words = msg->drop_words = 0;
+	msg->ours = 0;
+	msg->our_words = 0;
 }
 
 static void
@@ -58,6 +60,27 @@ clean_all(struct mbox *mbox)
 	for (i = 0; i < mbox->n; i++)
 		clean(&mbox->msgs[i]);
 	mbox->own->dirty = false;
+}
+
+/*
+ * Of a log that was lost nobody knows whether it was flushed before that, so
+ * what others had put there may be older than what the file says. What we
+ * put there ourselves, and nobody has changed since, is put again.
+ */
+static void
+keep_ours(struct mbox *mbox)
+{
+	struct msg *msg;
+	uint32_t i;
+
+	for (i = 0; i < mbox->n; i++) {
+		msg = &mbox->msgs[i];
+		msg->add &= msg->ours;
+		msg->drop &= msg->ours;
+		msg->add_words &= msg->our_words;
+		msg->drop_words &= msg->our_words;
+	}
+	mbox->own->overtaken = true;
 }
 
 /* What the client is to see of a message of whose flags the file says what
@@ -125,6 +148,8 @@ mbox_changes_apply(struct mbox *mbox, const struct keywords *names)
 		msg->add_words = translate(msg->add_words, names,
 		    &mbox->keywords, true);
 		msg->drop_words = translate(msg->drop_words, names,
+		    &mbox->keywords, false);
+		msg->our_words = translate(msg->our_words, names,
 		    &mbox->keywords, false);
 		wear(msg);
 	}
@@ -203,9 +228,15 @@ struct masks {
 };
 
 static void
-take_masks(struct mbox *mbox, struct msg *msg, const struct masks *m)
+take_masks(struct mbox *mbox, struct msg *msg, const struct masks *m,
+    bool ours)
 {
+	const uint8_t flags = m->add | m->drop;
+	const uint32_t words = m->add_words | m->drop_words;
+
 	mbox->own->dirty = true;
+	msg->ours = (uint8_t)((msg->ours & ~flags) | (ours ? flags : 0));
+	msg->our_words = (msg->our_words & ~words) | (ours ? words : 0);
 	msg->add = (uint8_t)((msg->add & ~m->drop) | m->add);
 	msg->drop = (uint8_t)((msg->drop & ~m->add) | m->drop);
 	msg->add_words = (msg->add_words & ~m->drop_words) | m->add_words;
@@ -232,7 +263,7 @@ take_record(struct mbox *mbox, const struct change *c)
 		for (i = mbox_lower(mbox, c->runs[r].first); i < mbox->n &&
 		    mbox->msgs[i].uid <= c->runs[r].last; i++) {
 			msg = &mbox->msgs[i];
-			take_masks(mbox, msg, &m);
+			take_masks(mbox, msg, &m, false);
 			if (c->modseq > msg->modseq &&
 			    c->modseq <= MODSEQ_MOST)
 				msg->modseq = c->modseq;
@@ -365,7 +396,7 @@ mark(struct mbox *mbox)
 
 /*
  * Takes the log's lock, and over what others have put there since. Where it
- * was lost what we know goes into the new one. To read it again from its
+ * was lost what we put there goes into the new one. To read it again from its
  * beginning does no harm: records only say what a flag is to be.
  */
 static enum err
@@ -381,6 +412,8 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 	    LOCK_TIMEOUT, &fate, why);
 	if (e != E_OK)
 		return e;
+	if (fate == CHANGES_LOST)
+		keep_ours(mbox);
 	if (own->adrift)
 		fate = CHANGES_LOST;
 	/* What there was to write another session has written, with more
@@ -459,7 +492,7 @@ take(struct mbox *mbox, const struct change *c, const struct masks *m,
 
 	for (i = 0; i < chosen->n; i++) {
 		msg = &mbox->msgs[chosen->at[i]];
-		take_masks(mbox, msg, m);
+		take_masks(mbox, msg, m, true);
 		wear(msg);
 		msg->modseq = c->modseq;
 	}
@@ -572,7 +605,7 @@ mbox_changes_claim(struct mbox *mbox, struct why *why)
 	if (chosen.n > 0)
 		e = add(mbox, &c, &chosen, false, why);
 	for (i = 0; i < chosen.n && e == E_OK; i++) {
-		take_masks(mbox, &mbox->msgs[chosen.at[i]], &m);
+		take_masks(mbox, &mbox->msgs[chosen.at[i]], &m, true);
 		mbox->msgs[chosen.at[i]].flags |= FLAG_OLD;
 	}
 	changes_unlock(mbox->own->log);

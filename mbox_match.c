@@ -269,6 +269,8 @@ renewed(const struct mbox *mbox, const struct msg *old,
 	msg.drop = old->drop;
 	msg.add_words = old->add_words;
 	msg.drop_words = old->drop_words;
+	msg.ours = old->ours;
+	msg.our_words = old->our_words;
 	msg.modseq = is_altered(old, new) ? 0 : old->modseq;
 	mbox->own->unmarked |= msg.modseq == 0;
 	return msg;
