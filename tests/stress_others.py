@@ -17,6 +17,7 @@ import stress
 from stress import BOXES, NOBODY, NUMBER, PATIENCE, ROOT, Wrong
 from stress_model import FIRST_DELIVERED, delivered
 
+HEAD = 72               # bytes of a log before its records (INDEX)
 OFD_SETLK = 37          # which older fcntl modules do not name
 FROM = re.compile(rb'(?:\A|(?<=\n\n))(?=From \S+ +\w{3} \w{3} +\d+ '
                   rb'\d+:\d+:\d+ \d{4}\n)')
@@ -208,10 +209,15 @@ class Spoiler(stress.Actor):
             os.rename(path + '.y', path)
 
     def put_in_place(self, path, _):
-        """What it was a while ago; the file stays the same one."""
-        same = [data for p, data in self.old if p == path]
-        if same:
-            with open(path, 'r+b') as f:
+        """What it was a while ago; the file stays the same one. Of a log only
+        as long as it has not been begun anew: with an old index beside it
+        nobody can know that it is an old one (INDEX)."""
+        with open(path, 'r+b') as f:
+            head = f.read(HEAD) if 'changes.' in path else b''
+            same = [data for p, data in self.old if p == path and
+                    data.startswith(head)]
+            if same:
+                f.seek(0)
                 f.write(self.rng.choice(same))
                 f.truncate()
 
