@@ -271,7 +271,7 @@ class Model(stress.Model):
 
     # ---- the log
 
-    def spoilt(self, within=False):
+    def spoilt(self, within=False, old=False):
         """Called before and after it: what no flush has followed may be
         lost. Damage within a log may be found late: then also what was
         added behind it, up to a flush. Where there is no room for another

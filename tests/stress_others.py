@@ -17,7 +17,6 @@ import stress
 from stress import BOXES, NOBODY, NUMBER, PATIENCE, ROOT, Wrong
 from stress_model import FIRST_DELIVERED, delivered
 
-HEAD = 72               # bytes of a log before its records (INDEX)
 OFD_SETLK = 37          # which older fcntl modules do not name
 FROM = re.compile(rb'(?:\A|(?<=\n\n))(?=From \S+ +\w{3} \w{3} +\d+ '
                   rb'\d+:\d+:\d+ \d{4}\n)')
@@ -162,16 +161,17 @@ class Spoiler(stress.Actor):
         kind = path.rpartition('/')[2].partition('.')[0]
         other = self.rng.choice([p for p in paths if kind in p])
         self.model.note('spoiler', '%s %s' % (way.__name__, path), ())
-        within = kind == 'changes' and way in (self.shorten, self.flip,
-                                               self.put_in_place)
+        within = kind == 'changes' and way in (self.shorten, self.flip)
+        old = kind == 'changes' and way in (self.swap, self.put_back,
+                                            self.put_in_place)
         try:
-            self.model.spoilt(within)
+            self.model.spoilt(within, old)
             way(path, other)
             self.model.count('%s: %s' % (kind, way.__name__))
         except FileNotFoundError:       # a session was there before
             pass
         finally:
-            self.model.spoilt(within)
+            self.model.spoilt(within, old)
 
     def remove(self, path, _):
         os.unlink(path)
@@ -209,15 +209,10 @@ class Spoiler(stress.Actor):
             os.rename(path + '.y', path)
 
     def put_in_place(self, path, _):
-        """What it was a while ago; the file stays the same one. Of a log only
-        as long as it has not been begun anew: with an old index beside it
-        nobody can know that it is an old one (INDEX)."""
-        with open(path, 'r+b') as f:
-            head = f.read(HEAD) if 'changes.' in path else b''
-            same = [data for p, data in self.old if p == path and
-                    data.startswith(head)]
-            if same:
-                f.seek(0)
+        """What it was a while ago; the file stays the same one."""
+        same = [data for p, data in self.old if p == path]
+        if same:
+            with open(path, 'r+b') as f:
                 f.write(self.rng.choice(same))
                 f.truncate()
 
