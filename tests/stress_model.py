@@ -276,10 +276,14 @@ class Model(stress.Model):
         lost. Damage within a log may be found late: then also what was
         added behind it, up to a flush. Where there is no room for another
         log either, a session goes without one to its end, and others may
-        write what it has undone."""
+        write what it has undone. An old log beside an old index, or none, is
+        believed (INDEX)."""
         with self.lock:
-            if within or self.plan['full']:
+            if within or old or self.plan['full']:
                 self.rotten.update(BOXES)
+            if old:
+                for key in self.flags:
+                    self.flags[key] = dict.fromkeys(self.words)
             self.spoils += 1
             self.spoilt_at = self.tick()
             for key, word in self.unflushed:
