@@ -182,9 +182,10 @@ append(const char *name, const char *s)
 	close(fd);
 }
 
-/* The same bytes with one letter changed, its times set back. */
+/* The same bytes with the Status of what was read another one, its
+ * times set back. */
 static void
-change_letter(const char *name)
+change_status(const char *name, const char *line)
 {
 	const struct timespec back[2] = { { .tv_sec = 1000 },
 	    { .tv_sec = 1000 } };
@@ -195,10 +196,17 @@ change_letter(const char *name)
 		exit(99);
 	buf_addc(&b, '\0');
 	at = strstr(b.p, "Status: RO");
-	memcpy(at, "Status: O ", 10);
+	memcpy(at, line, 10);
 	put(name, b.p, b.n - 1);
 	buf_free(&b);
 	utimensat(AT_FDCWD, in_home(name), back, 0);
+}
+
+/* One letter of it. */
+static void
+change_letter(const char *name)
+{
+	change_status(name, "Status: O ");
 }
 
 #define THREE	ONE("1") ONE("2") ONE("3")
@@ -310,24 +318,34 @@ check_trust(void)
 	mbox_close(mbox);
 }
 
-/* Nor does a STORE go by what the list says then. */
+/* Mail that is longer than what is looked at of a file's ends, of which
+ * another program has changed a flag before more came. */
+static void
+make_grown(const char *name)
+{
+	static char mails[16384], filler[5000];
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	snprintf(mails, sizeof(mails), "%s%s\n\n" ONE("2") "%s%s\n\n",
+	    ONE("1"), filler, ONE("3"), filler);
+	make(name, mails);
+	change_letter(name);
+	append(name, ONE("4"));
+}
+
+/* Nor does a STORE go by what the list says then, nor what writes it. */
 static void
 check_store_on_grown(void)
 {
-	static char mails[16384], filler[5000];
 	const struct mbox_change seen = { .how = MBOX_ADD,
-	    .flags = FLAG_SEEN };
+	    .flags = FLAG_SEEN }, flag = { .how = MBOX_ADD,
+	    .flags = FLAG_FLAGGED };
 	uint32_t uid = 2;
 	struct mbox *mbox;
 	struct why why;
 	bool good;
 
-	memset(filler, 'x', sizeof(filler) - 1);
-	snprintf(mails, sizeof(mails), "%s%s\n\n" ONE("2") "%s%s\n\n",
-	    ONE("1"), filler, ONE("3"), filler);
-	make("box", mails);
-	change_letter("box");
-	append("box", ONE("4"));
+	make_grown("box");
 	mbox = open_box("box");
 	good = mbox->own->grown && mbox->msgs[1].flags & FLAG_SEEN &&
 	    mbox_store(mbox, &uid, 1, &seen, &why) == E_OK;
@@ -336,6 +354,140 @@ check_store_on_grown(void)
 	mbox = open_box("box");
 	CHECK("a flag that the list believes to be there is set all the same",
 	    good && mbox->msgs[1].flags & FLAG_SEEN);
+	mbox_close(mbox);
+	make_grown("box");
+	mbox = open_box("box");
+	good = mbox->own->grown && mbox->msgs[1].flags & FLAG_SEEN &&
+	    mbox_store(mbox, &uid, 1, &flag, &why) == E_OK;
+	mbox_close(mbox);
+	fs_drop(own_dir, index_of("box"));
+	mbox = open_box("box");
+	CHECK("and one that it believes to be there is not written with "
+	    "another", good && mbox->msgs[1].flags & FLAG_FLAGGED &&
+	    !(mbox->msgs[1].flags & FLAG_SEEN));
+	mbox_close(mbox);
+}
+
+static bool
+stores(struct mbox *mbox, enum mbox_how how, unsigned flags)
+{
+	const struct mbox_change change = { .how = how, .flags = flags };
+	uint32_t uid = 1;
+	struct why why;
+
+	return mbox_store(mbox, &uid, 1, &change, &why) == E_OK;
+}
+
+/* Another session writes what both knew, and then the flag goes. */
+static void
+check_store_overtaken(void)
+{
+	const struct mbox_change flag = { .how = MBOX_ADD,
+	    .flags = FLAG_FLAGGED };
+	struct mbox *one, *other;
+	uint32_t uid = 1;
+	struct why why;
+	bool good;
+
+	make("box", THREE);
+	one = open_box("box");
+	other = open_box("box");
+	good = stores(one, MBOX_ADD, FLAG_FLAGGED) &&
+	    stores(other, MBOX_REMOVE, FLAG_FLAGGED) &&
+	    mbox_flush(other, false, &why) == E_OK;
+	/* Past the look at the file that mbox_store has before. */
+	CHECK("who is behind another's write does not leave out a STORE",
+	    good && one->msgs[0].flags & FLAG_FLAGGED &&
+	    mbox_changes_store(one, &uid, 1, &flag, &why) == E_OK);
+	mbox_close(one);
+	mbox_close(other);
+	one = open_box("box");
+	CHECK("and its flag is there", one->msgs[0].flags & FLAG_FLAGGED);
+	mbox_close(one);
+}
+
+/* ---- what the index says of the log ---- */
+
+static const char *
+log_of(const char *name)
+{
+	static char path[PATH_MAX];
+	struct stat st;
+
+	if (stat(in_home(name), &st) != 0)
+		exit(99);
+	snprintf(path, PATH_MAX, ".imapd/changes.%" PRIx64 ".%" PRIx64,
+	    (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+	return path;
+}
+
+/* A log from a backup: what was undone since is not done again. */
+static void
+check_old_log(void)
+{
+	struct buf old = BUF_MAX(1 << 20);
+	struct mbox *mbox;
+	bool good;
+
+	make("box", THREE);
+	mbox = open_box("box");
+	good = stores(mbox, MBOX_ADD, FLAG_FLAGGED) &&
+	    fs_read(home, log_of("box"), &old) == 0;
+	mbox_close(mbox);
+	mbox = open_box("box");
+	good = good && stores(mbox, MBOX_REMOVE, FLAG_FLAGGED);
+	mbox_close(mbox);
+	put(log_of("box"), old.p, old.n);
+	buf_free(&old);
+	mbox = open_box("box");
+	CHECK("an old log in the place of the one that the index knows counts "
+	    "for nothing", good && mbox->own->indexed.size > 0 &&
+	    !(mbox->msgs[0].flags & FLAG_FLAGGED));
+	mbox_close(mbox);
+}
+
+/* A copy of it, older by its log, takes the mailbox's place. */
+static void
+check_other_log(void)
+{
+	struct buf b = BUF_MAX(1 << 20);
+	struct mbox *one, *other;
+	struct why why;
+	bool changed, good;
+
+	make("box", THREE);
+	if (fs_read(home, "box", &b) != 0)
+		exit(99);
+	put("copy", b.p, b.n);
+	buf_free(&b);
+	other = open_box("copy");
+	good = stores(other, MBOX_ADD, FLAG_FLAGGED);
+	one = open_box("box");
+	good = good && stores(one, MBOX_ADD, FLAG_ANSWERED);
+	mbox_close(one);
+	one = open_box("box");
+	if (rename(in_home("copy"), in_home("box")) != 0)
+		exit(99);
+	CHECK("the log of the file that takes a mailbox's place may be older",
+	    good && mbox_sync(one, &changed, &why) == E_OK &&
+	    one->msgs[0].flags & FLAG_FLAGGED);
+	mbox_close(one);
+	mbox_close(other);
+}
+
+/* mbox.md: without O nobody has seen it, whatever there was before. */
+static void
+check_recent(void)
+{
+	struct mbox *mbox;
+
+	make("box", THREE);
+	change_status("box", "Status: R ");
+	mbox = open_box("box");
+	CHECK("\\Recent is by the file, not by the index",
+	    mbox->own->indexed.size == 0 && mbox->n == 3 &&
+	    mbox->msgs[1].flags & FLAG_RECENT &&
+	    !(mbox->msgs[0].flags & FLAG_RECENT));
 	mbox_close(mbox);
 }
 
@@ -603,6 +755,10 @@ main(void)
 	check_growth();
 	check_trust();
 	check_store_on_grown();
+	check_store_overtaken();
+	check_old_log();
+	check_other_log();
+	check_recent();
 	check_modseq();
 	check_others();
 	check_stripped();
