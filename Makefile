@@ -2,6 +2,8 @@
 #
 #   make DEV=1	-Werror and the strict set      make SAN=1	ASan + UBSan
 #   make WITHOUT=pam	for hosts without PAM: crypt(3) alone
+#   make STATIC=1	obj-static/imapd for a bare jail: one file, crypt(3) and
+#			password files, nothing of the system besides
 #
 # Objects of each kind of build have a directory of their own, so that the
 # plain and the sanitised program can stand side by side.
@@ -28,13 +30,24 @@ OPT = -O1 -g -fno-omit-frame-pointer
 HARDEN = -fsanitize=address,undefined -fno-sanitize-recover=all
 LDHARDEN = -fsanitize=address,undefined
 endif
+# No user database and no iconv: glibc would load parts of both at run time.
+ifdef STATIC
+O = obj-static
+BIN = $(O)/imapd
+LDHARDEN = -static-pie -Wl,-z,relro,-z,now,-z,noexecstack
+override WITHOUT = pam tls nss iconv
+endif
 ifdef DEV
 WARN += $(STRICT)
 endif
 
 # WITHOUT="pam ...": each word leaves a library out.
-DEFINES = $(if $(filter pam,$(WITHOUT)),-DWITHOUT_PAM)
-LIBS = $(if $(filter pam,$(WITHOUT)),,-lpam) -lcrypt
+DEFINES = $(if $(filter pam,$(WITHOUT)),-DWITHOUT_PAM) \
+	$(if $(filter tls,$(WITHOUT)),-DWITHOUT_TLS) \
+	$(if $(filter nss,$(WITHOUT)),-DWITHOUT_NSS) \
+	$(if $(filter iconv,$(WITHOUT)),-DWITHOUT_ICONV)
+LIBS = $(if $(filter pam,$(WITHOUT)),,-lpam) \
+	$(if $(filter tls,$(WITHOUT)),,-lssl -lcrypto) -lcrypt
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(OPT) $(WARN) \
 	$(HARDEN) $(DEFINES) -I. -Ilib -MMD -MP $(CFLAGS)
@@ -60,9 +73,16 @@ $(O)/without: always
 		-E - >/dev/null 2>&1) || { echo "PAM is missing:" \
 		"apt-get install libpam0g-dev, or make WITHOUT=pam" >&2; \
 		exit 1; }
+	@$(if $(filter tls,$(WITHOUT)),true,echo \
+		'#include <openssl/ssl.h>' | $(CC) $(CFLAGS) \
+		-E - >/dev/null 2>&1) || { echo "OpenSSL is missing:" \
+		"apt-get install libssl-dev, or make WITHOUT=tls" >&2; \
+		exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(WITHOUT)' | cmp -s - $@ || echo '$(WITHOUT)' >$@
-$(O)/auth.o $(O)/tests/unit_auth.o: $(O)/without
+$(O)/auth.o $(O)/auth_user.o $(O)/imapd.o $(O)/priv.o $(O)/lib/charset.o \
+	$(O)/tests/unit_auth.o: $(O)/without
+$(O)/tls.o $(O)/tests/unit_tls.o: $(O)/without
 
 # A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
 VALIDATE = $(patsubst %,$(O)/tests/%.o,validate validate_fetch \
@@ -93,6 +113,7 @@ tests: $(BIN) $(UNITS) $(FUZZ) $(O)/tests/validate $(O)/tests/trace
 check:
 	@tests/packages python3=python3 perl=prove \
 		libpam0g-dev=/usr/include/security/pam_appl.h \
+		libssl-dev=/usr/include/openssl/ssl.h \
 		dovecot-imapd=/usr/lib/dovecot/imap uw-mailutils=mailutil \
 		xinetd=/usr/sbin/xinetd curl=curl mutt=mutt isync=mbsync \
 		fetchmail=fetchmail imapfilter=imapfilter \
@@ -102,6 +123,7 @@ check:
 		exim4-daemon-light=/usr/sbin/sendmail
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
+	@$(MAKE) -s STATIC=1
 	@rm -rf $(O)/tap && mkdir $(O)/tap
 	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \
 		PERL_TEST_HARNESS_DUMP_TAP=$(O)/tap \
@@ -112,7 +134,8 @@ check:
 run:
 	@tests/packages python3=python3 perl=perl xinetd=/usr/sbin/xinetd \
 		curl=curl $(if $(filter 0,$(shell id -u)),mutt=mutt) \
-		libpam0g-dev=/usr/include/security/pam_appl.h
+		libpam0g-dev=/usr/include/security/pam_appl.h \
+		libssl-dev=/usr/include/openssl/ssl.h
 	@$(MAKE) -s
 	@IMAPD=$(BIN) tests/demo
 
@@ -208,7 +231,7 @@ fuzz:
 .PHONY: clean
 clean:
 	@tests/demo clean
-	@rm -rf obj obj-san imapd
+	@rm -rf obj obj-san obj-static imapd
 
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d)

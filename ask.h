@@ -1,33 +1,40 @@
 /*
- * ask.h - the front's question whether a login is right. Who answers, and in
- * which process, is not its business: the answer comes through a function
- * that main has set. Counts the tries, and holds back a refusal so that its
- * time tells nothing.
+ * ask.h - the front's question whether a login is right. Who answers is not
+ * its business: the answer comes from the other end of a channel (wire.h),
+ * and in its own time.
  */
 #ifndef ASK_H
 #define ASK_H
 
 #include <stdbool.h>
 
-#include "lib/io.h"
-#include "lib/login.h"
+#include "lib/wire.h"
 
 struct ask {
-	/* Looks at the login; called in the process that may. */
-	enum login_answer (*check)(void *arg, const struct login *l);
-	void *arg;
-	unsigned tries;		/* that were refused */
+	int channel;
+	uint32_t seq;
+	unsigned refused;
+};
+
+/* What a client says of itself; any bytes, of any length. */
+struct credentials {
+	struct str user;
+	struct str authz;	/* empty: the same as user */
+	struct str password;
 };
 
 /*
- * Asks, and wipes l. Anything but LOGIN_YES is held back until a whole
- * multiple of REFUSAL_MS after the call, so that no answer tells by its time
- * who exists (CVE-2016-6210); io is not read meanwhile. Shorter only when a
- * signal comes.
+ * Asks, and waits for the answer; LOGIN_UNAVAILABLE when nobody is there to
+ * give one. What is too long or has a NUL is wrong like any other. No copy of
+ * the password is left.
  */
-enum login_answer	ask_login(struct ask *ask, struct io *io,
-			    struct login *l);
+enum login_answer	ask_login(struct ask *ask, enum wire_kind kind,
+			    bool tls, struct str tag,
+			    const struct credentials *c);
 /* No more tries are taken: LOGIN_TRIES were refused. */
 bool	ask_is_over(const struct ask *ask);
+/* After a yes: the session is to begin with these bytes of the client's, as
+ * many as IO_IN_BYTES. -1 when nobody is there to take them. */
+int	ask_hand_over(const struct ask *ask, struct str rest);
 
 #endif

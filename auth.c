@@ -98,6 +98,9 @@ static const struct {
 	[AUTH_PAM_EXPIRED] = { LOGIN_EXPIRED,
 	    "right password, refused account", PAM_NUMBER },
 	[AUTH_PAM_BROKEN] = { LOGIN_UNAVAILABLE, "failed", PAM_NUMBER },
+	[AUTH_NO_METHOD] = { LOGIN_UNAVAILABLE,
+	    "nobody can be asked: built for --auth=file:/PATH alone, which is"
+	    " missing" },
 	[AUTH_NOT_ROOT] = { LOGIN_UNAVAILABLE, "only root may ask it" },
 	[AUTH_FILE_CLOSED] = { LOGIN_UNAVAILABLE, "can not read it", ERRNO },
 	[AUTH_FILE_OPEN_TO_ALL] = { LOGIN_UNAVAILABLE,
@@ -117,6 +120,11 @@ static const struct {
 static const bool have_pam = false;
 #else
 static const bool have_pam = true;
+#endif
+#ifdef WITHOUT_NSS
+static const bool have_shadow = false;
+#else
+static const bool have_shadow = true;
 #endif
 
 static enum err
@@ -140,7 +148,9 @@ auth_add(struct auth *a, const char *value, struct why *why)
 		return why_set(why, E_NAME, "pam and shadow have the last "
 		    "word: nothing may come after");
 	if (strcmp(value, "shadow") == 0)
-		return add(a, AUTH_SHADOW, NULL);
+		return have_shadow ? add(a, AUTH_SHADOW, NULL) :
+		    why_set(why, E_NAME, "built without the system's users:"
+		    " use file:/PATH");
 	if (strcmp(value, "pam") == 0)
 		return have_pam ? add(a, AUTH_PAM, NULL) :
 		    why_set(why, E_NAME, "built without PAM");
@@ -153,7 +163,15 @@ void
 auth_default(struct auth *a)
 {
 	a->n = 0;
-	add(a, have_pam ? AUTH_PAM : AUTH_SHADOW, NULL);
+	if (have_pam || have_shadow)
+		add(a, have_pam ? AUTH_PAM : AUTH_SHADOW, NULL);
+}
+
+const char *
+auth_built_in(void)
+{
+	return have_pam ? "pam shadow file" : have_shadow ? "shadow file" :
+	    "file";
 }
 
 /* --- crypt(3) ------------------------------------------------------ */
@@ -582,6 +600,9 @@ decide(struct worker *w)
 	enum auth_reason before = AUTH_RIGHT, reason = AUTH_UNKNOWN;
 	uint32_t i;
 
+	w->result.method = (uint32_t)a->n;
+	if (a->n == 0)
+		return AUTH_NO_METHOD;
 	w->name = (struct str){ l->user, l->user_n };
 	if (!login_name_ok(w->name))
 		before = AUTH_BAD_NAME;

@@ -38,8 +38,10 @@ struct auth {
  */
 enum err	auth_add(struct auth *a, const char *value, struct why *why);
 /* What stands where no --auth was given: pam where it is built in, else
- * shadow. */
+ * shadow, else nothing, and then nobody gets in. */
 void	auth_default(struct auth *a);
+/* What --auth takes in this program, in words. */
+const char	*auth_built_in(void);
 
 /*
  * Looks at one try, in a worker of its own, for at most AUTH_TIMEOUT seconds;

@@ -53,6 +53,7 @@ enum auth_reason {
 	AUTH_PAM_EXPIRED,
 	/* Nobody could be asked. */
 	AUTH_PAM_BROKEN,
+	AUTH_NO_METHOD,
 	AUTH_NOT_ROOT,
 	AUTH_FILE_CLOSED,
 	AUTH_FILE_OPEN_TO_ALL,

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/params.h"
 
@@ -41,6 +42,17 @@ nothing_to_say(void)
 	for (i = 0; i <= 2; i++)
 		if (dup2(ends[i > 0], i) < 0)
 			return false;
+	return true;
+}
+
+/* Of the parent's descriptors, one. */
+static bool
+keep_only(int *fd)
+{
+	if (*fd != 3 && dup2(*fd, 3) < 0)
+		return false;
+	*fd = 3;
+	fs_close_from(4);
 	return true;
 }
 
@@ -90,15 +102,15 @@ reset_signals(void)
  * would have the neighbours' hashes in it (CVE-1999-1224).
  */
 static bool
-set_apart(pid_t parent)
+set_apart(pid_t parent, int *fd)
 {
 	log_on_fatal(NULL, NULL);
 	log_open(LOG_TO_NONE);
 	umask(077);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
 	    getppid() != parent || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-	    !nothing_to_say() || setsid() < 0 || chdir("/") != 0 ||
-	    !set_limits())
+	    !nothing_to_say() || !keep_only(fd) || setsid() < 0 ||
+	    chdir("/") != 0 || !set_limits())
 		return false;
 	reset_signals();
 	return true;
@@ -183,7 +195,7 @@ work(void (*look)(const void *, void *), const void *arg, size_t n, int fd,
 {
 	char out[RESULT_ROOM] = { 0 };
 
-	if (!set_apart(parent))
+	if (!set_apart(parent, &fd))
 		_exit(1);
 	look(arg, out);
 	/* A pipe takes all of it or, the parent being gone, ends us. */

@@ -32,6 +32,8 @@ cmd_any_capabilities(struct session *s)
 	buf_addf(&b, "CAPABILITY IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
 	    " IDLE UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
 	    APPEND_MAX_BYTES);
+	if (s->state == STATE_NOT_AUTH && s->tls != NULL && !s->tls_on)
+		buf_add(&b, STR(" STARTTLS"));
 	if (s->state == STATE_NOT_AUTH)
 		buf_add(&b, s->plaintext ?
 		    STR(" SASL-IR AUTH=PLAIN AUTH=LOGIN") :

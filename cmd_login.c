@@ -6,7 +6,6 @@
 #include "session.h"
 
 #include "lib/codec.h"
-#include "lib/log.h"
 #include "lib/params.h"
 
 enum {
@@ -14,15 +13,9 @@ enum {
 	MECHANISM_BYTES = 20,
 };
 
-/* What the client gave, in its own pool. */
-struct credentials {
-	struct str user;
-	struct str authz;
-	struct str password;
-};
-
 struct mechanism {
 	const char *name;
+	enum wire_kind kind;
 	/* From the initial response (p == NULL: none) to the credentials. */
 	enum result (*run)(struct parser *p, struct str initial,
 	    struct credentials *c);
@@ -101,8 +94,8 @@ login(struct parser *p, struct str initial, struct credentials *c)
 }
 
 static const struct mechanism mechanisms[] = {
-	{ "PLAIN", plain },
-	{ "LOGIN", login },
+	{ "PLAIN", WIRE_PLAIN, plain },
+	{ "LOGIN", WIRE_SASL_LOGIN, login },
 };
 
 /*
@@ -117,61 +110,21 @@ static const char *const codes[] = {
 	[LOGIN_UNAVAILABLE] = "UNAVAILABLE",
 };
 
-/*
- * These lines are read by programs that shut out attackers; neither the
- * wording nor the order may change. Nothing stands behind the address, and
- * no byte of a name can end one field and begin another (log_clean).
- */
-static void
-log_refused(const struct session *s, enum login_answer answer,
-    const struct credentials *c)
-{
-	char user[257], auth[257];
-
-	log_clean(c->authz.n > 0 ? c->authz : c->user, user, sizeof(user));
-	log_clean(c->user, auth, sizeof(auth));
-	log_info("Login %s user=%s auth=%s host=%s",
-	    answer == LOGIN_UNAVAILABLE ? "unavailable" :
-	    ask_is_over(&s->ask) ? "excessive login failures" : "failed",
-	    user, auth, s->peer);
-}
-
-static void
-log_accepted(const struct session *s, const char *mechanism)
-{
-	char user[257];
-
-	log_clean(str_c(s->user), user, sizeof(user));
-	if (mechanism == NULL)
-		log_info("Login user=%s host=%s", user, s->peer);
-	else
-		log_info("Authenticated user=%s host=%s mech=%s", user,
-		    s->peer, mechanism);
-}
-
-/* mechanism is NULL for the LOGIN command. */
 static enum result
 attempt(struct session *s, const struct credentials *c,
-    const char *mechanism, struct outcome *o)
+    enum wire_kind kind, struct outcome *o)
 {
 	enum login_answer answer;
-	struct login l;
 
-	/* What is too long, or has a NUL, is wrong like any other. */
-	login_set(&l, c->user, c->authz, c->password);
-	answer = ask_login(&s->ask, &s->io, &l);
-	if (answer != LOGIN_YES) {
-		log_refused(s, answer, c);
-		if (ask_is_over(&s->ask))
-			s->goodbye = "Too many login failures";
-		o->code = codes[answer];
-		return RES_NO;
-	}
-	if (session_become(s, o) != RES_OK)
-		return RES_NO;
-	log_accepted(s, mechanism);
-	o->code = cmd_any_capabilities(s);
-	return RES_OK;
+	/* Who watches the log wants to see what was said before. */
+	io_flush(&s->io);
+	answer = ask_login(&s->ask, kind, s->tls_on, s->tag, c);
+	if (answer == LOGIN_YES)
+		return RES_LOGIN;
+	if (ask_is_over(&s->ask))
+		s->goodbye = "Too many login failures";
+	o->code = codes[answer];
+	return RES_NO;
 }
 
 /*
@@ -198,7 +151,7 @@ cmd_login(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	    parse_space(p) != 0 || parse_astring(p, &c.password) != 0 ||
 	    parse_end(p) != 0)
 		return RES_BAD;
-	return attempt(s, &c, NULL, o);
+	return attempt(s, &c, WIRE_LOGIN, o);
 }
 
 /* "AUTHENTICATE X failed", X being what can be the name of a mechanism and
@@ -274,7 +227,7 @@ cmd_authenticate(struct session *s, struct parser *p, struct outcome *o,
 			return RES_BAD;
 		r = mechanism->run(p, initial, &c);
 		if (r == RES_OK)
-			r = attempt(s, &c, mechanism->name, o);
+			r = attempt(s, &c, mechanism->kind, o);
 	}
 	if (r == RES_NO && o->text[0] == '\0')
 		failed_words(o, name);

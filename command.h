@@ -20,6 +20,7 @@ enum result {
 	RES_NO,
 	RES_BAD,		/* the parser has noted why, or outcome has */
 	RES_BYE,		/* the session ends, tagged OK after BYE */
+	RES_LOGIN,		/* whose it becomes says the tagged line */
 };
 
 /* What a handler has to say besides its result. */

@@ -6,7 +6,9 @@
 #include "options.h"
 
 #include <fcntl.h>
+#ifndef WITHOUT_NSS
 #include <pwd.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,12 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "front.h"
+#include "jail.h"
+#include "monitor.h"
 #include "priv.h"
+#include "lib/ending.h"
+#include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/params.h"
 #include "lib/peer.h"
@@ -90,16 +97,11 @@ guard_descriptors(void)
 static void
 leave_starter(void)
 {
-	int fd;
-
 	if (geteuid() != 0)
 		return;
 	if (chdir("/") != 0)
 		exit(EX_OSERR);
-	if (close_range(3, ~0U, 0) == 0)
-		return;
-	for (fd = 3; fd < 1024; fd++)
-		close(fd);
+	fs_close_from(3);
 }
 
 /* No work in a handler: CVE-2024-6387 is what comes of it. */
@@ -183,6 +185,7 @@ static struct caller
 find_caller(void)
 {
 	struct caller c = { from_env("USER"), from_env("HOME") };
+#ifndef WITHOUT_NSS
 	struct passwd *pw;
 
 	if (c.user != NULL && c.home != NULL)
@@ -192,6 +195,7 @@ find_caller(void)
 		c.user = pw->pw_name;
 	if (pw != NULL && c.home == NULL)
 		c.home = pw->pw_dir;
+#endif
 	return c;
 }
 
@@ -215,6 +219,7 @@ serve_caller(struct session *s)
 {
 	struct caller caller = find_caller();
 	struct why why = { .text = "" };
+	enum ending end;
 	char user[257];
 
 	if (caller.user == NULL || caller.home == NULL)
@@ -226,23 +231,10 @@ serve_caller(struct session *s)
 		return turn_away(s, why.text);
 	log_info("Preauthenticated user=%s host=%s",
 	    log_clean(str_c(s->user), user, sizeof(user)), s->peer);
-	return session_run(s);
-}
-
-/* What a login needs to be looked at. */
-struct door {
-	const struct start *start;
-	const struct peer *peer;
-	struct identity *who;
-};
-
-static enum login_answer
-check(void *arg, const struct login *l)
-{
-	struct door *door = arg;
-
-	return auth_check(&door->start->auth, l, door->peer->address,
-	    &stop_signal, door->who);
+	session_close_in(s);
+	end = session_run(s);
+	ending_log(end, s->user, s->peer);
+	return end == ENDING_LOGOUT ? 0 : 1;
 }
 
 /*
@@ -263,7 +255,7 @@ clean_environment(void)
 		log_fatal("can not clear the environment");
 }
 
-/* Is a password safe from listeners? There is no TLS yet. */
+/* Is a password without TLS safe from listeners? */
 static bool
 may_send_passwords(const struct start *start, const struct peer *peer)
 {
@@ -272,18 +264,92 @@ may_send_passwords(const struct start *start, const struct peer *peer)
 	return !peer->internet || peer->here;
 }
 
+/* The command that is to be answered, as the client and the log know it. */
+static const struct {
+	const char *command;
+	const char *mechanism;
+} kinds[WIRE_KINDS] = {
+	[WIRE_LOGIN] = { "LOGIN", NULL },
+	[WIRE_PLAIN] = { "AUTHENTICATE", "PLAIN" },
+	[WIRE_SASL_LOGIN] = { "AUTHENTICATE", "LOGIN" },
+};
+
+static void
+log_accepted(const struct session *s, enum wire_kind kind)
+{
+	char user[257];
+
+	log_clean(str_c(s->who.user), user, sizeof(user));
+	if (kinds[kind].mechanism == NULL)
+		log_info("Login user=%s host=%s", user, s->peer);
+	else
+		log_info("Authenticated user=%s host=%s mech=%s", user,
+		    s->peer, kinds[kind].mechanism);
+}
+
+/* Behind a front that goes on the client is at the other end of `relay`. */
+static void
+take_descriptors(struct session *s, int relay)
+{
+	if (relay < 0)
+		return;
+	if (dup2(relay, 0) < 0 || dup2(relay, 1) < 0)
+		log_fatal("can not take over the connection");
+	close(relay);
+	io_init(&s->io, 0, 1, &stop_signal);
+}
+
+/* Somebody is logged in: this process becomes that user's session. */
+static int
+serve_user(struct session *s, struct monitor *m, int relay)
+{
+	enum ending end;
+
+	take_descriptors(s, m->tls ? relay : -1);
+	io_give(&s->io, (struct str){ m->rest.bytes, m->rest.n });
+	s->who = m->who;
+	s->tls_on = m->tls;
+	log_accepted(s, m->kind);
+	end = session_resume(s, (struct str){ m->tag, m->tag_n },
+	    kinds[m->kind].command);
+	ending_log(end, s->user, s->peer);
+	close(0);
+	close(1);
+	monitor_end(m);
+	return end == ENDING_LOGOUT ? 0 : 1;
+}
+
+/* Only with TLS does a front go on. */
+static void
+make_relay(const struct start *start, int ends[2])
+{
+	if (start->tls_cert != NULL && socketpair(AF_UNIX,
+	    SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		log_fatal("can not make a socket pair");
+}
+
 static int
 serve_stranger(struct session *s, const struct start *start,
     const struct peer *peer)
 {
-	struct door door = { start, peer, &s->who };
+	int relay[2] = { -1, -1 };
+	struct front f = { .session = s, .start = start,
+	    .monitor = getpid() };
+	struct monitor m = { .auth = &start->auth, .peer = peer,
+	    .timeout = start->options.login_timeout, .stop = &stop_signal,
+	    .front = front_run, .arg = &f };
 
 	priv_hide();
 	clean_environment();
-	s->ask.check = check;
-	s->ask.arg = &door;
+	make_relay(start, relay);
+	f.relay = relay[1];
+	f.other = relay[0];
 	s->plaintext = may_send_passwords(start, peer);
-	return session_run(s);
+	if (!monitor_run(&m))
+		return m.ending == ENDING_LOGOUT ? 0 : 1;
+	if (relay[1] >= 0)
+		close(relay[1]);
+	return serve_user(s, &m, relay[0]);
 }
 
 /* A password file can list the caller, so that ordinary users can be served
@@ -396,6 +462,8 @@ main(int argc, char **argv)
 	set_process();
 	options_read(&start, argc, argv);
 	check_start(&start);
+	if (start.chroot != NULL)
+		jail_enter(start.chroot);
 	find_host(host, sizeof(host));
 	s.options = &start.options;
 	s.host = host;

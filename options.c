@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "lib/charset.h"
 #include "lib/params.h"
+#include "tls.h"
 
 static const char usage_text[] =
 "usage: imapd [options] (started by inetd, xinetd, systemd, ssh or a shell)\n"
@@ -24,6 +26,10 @@ static const char usage_text[] =
 "                         than once, files first (default pam, else shadow)\n"
 "  --plaintext=auto|yes|no  passwords without TLS: only from this host,\n"
 "                         always, never (default auto: from this host)\n"
+"  --tls-cert=FILE        certificate and its chain (PEM): clients may turn\n"
+"                         TLS on with STARTTLS\n"
+"  --tls-key=FILE         its key (default: in the same file)\n"
+"  --tls                  TLS from the first byte on, as on port 993\n"
 "  --login-timeout=SECONDS  until when somebody must be logged in (default\n"
 "                         180)\n"
 "  --preauth              serve the calling user on an internet socket, too\n"
@@ -37,6 +43,8 @@ static const char usage_text[] =
 "  --flags=later|now      write flags into the mailbox when there is time,\n"
 "                         which all sessions know of, or at once (default\n"
 "                         later)\n"
+"  --chroot=DIR           make DIR the root of all paths, those of the\n"
+"                         mailboxes and of --auth=file: too; needs root\n"
 "  --log=syslog|stderr    where log lines go (default syslog)\n"
 "  --check FILE           say what is wrong with a mailbox, and end\n"
 "  --repair FILE          mend what can be mended without losing a byte of\n"
@@ -201,10 +209,39 @@ option_mail_dir(struct start *start, const char *value)
 }
 
 static void
+option_tls(struct start *start, const char *value)
+{
+	(void)value;
+	start->tls = true;
+}
+
+static void
+option_tls_cert(struct start *start, const char *value)
+{
+	start->tls_cert = value;
+}
+
+static void
+option_tls_key(struct start *start, const char *value)
+{
+	start->tls_key = value;
+}
+
+static void
 option_preauth(struct start *start, const char *value)
 {
 	(void)value;
 	start->preauth = true;
+}
+
+/* Relative to what, a service would not know. */
+static void
+option_chroot(struct start *start, const char *value)
+{
+	if (value[0] != '/')
+		options_refuse(start, EX_USAGE, "--chroot needs the whole"
+		    " path, from / on");
+	start->chroot = value;
 }
 
 static void
@@ -231,14 +268,13 @@ option_keep(struct start *start, const char *value)
 static void
 option_version(struct start *start, const char *value)
 {
-	struct auth usual;
-
 	(void)start;
 	(void)value;
-	auth_default(&usual);
 	puts(IMAPD_NAME " " IMAPD_VERSION);
-	printf("--auth: %sshadow file\n",
-	    usual.methods[0].kind == AUTH_PAM ? "pam " : "");
+	printf("--auth: %s\n", auth_built_in());
+	printf("charsets: UTF-8, those of one byte%s\n",
+	    charset_known(STR("EUC-JP")) ? ", iconv's" : "");
+	printf("--tls: %s\n", tls_library() != NULL ? tls_library() : "no");
 	exit(0);
 }
 
@@ -260,6 +296,9 @@ static const struct {
 	{ "mail-dir", required_argument, option_mail_dir },
 	{ "auth", required_argument, option_auth },
 	{ "plaintext", required_argument, option_plaintext },
+	{ "tls", no_argument, option_tls },
+	{ "tls-cert", required_argument, option_tls_cert },
+	{ "tls-key", required_argument, option_tls_key },
 	{ "login-timeout", required_argument, option_login_timeout },
 	{ "preauth", no_argument, option_preauth },
 	{ "idle-timeout", required_argument, option_idle },
@@ -267,6 +306,7 @@ static const struct {
 	{ "dotlock", required_argument, option_dotlock },
 	{ "fsync", required_argument, option_fsync },
 	{ "flags", required_argument, option_flags },
+	{ "chroot", required_argument, option_chroot },
 	{ "log", required_argument, option_log },
 	{ "check", required_argument, option_check },
 	{ "repair", required_argument, option_repair },
@@ -274,6 +314,20 @@ static const struct {
 	{ "version", no_argument, option_version },
 	{ "help", no_argument, option_help },
 };
+
+/* Who asked for TLS is not served without it. */
+static void
+check_tls(const struct start *start)
+{
+	if (!start->tls && start->tls_cert == NULL && start->tls_key == NULL)
+		return;
+	if (tls_library() == NULL)
+		options_refuse(start, EX_CONFIG, "this program was built"
+		    " without TLS");
+	if (start->tls_cert == NULL)
+		options_refuse(start, EX_CONFIG, "%s needs --tls-cert",
+		    start->tls ? "--tls" : "--tls-key");
+}
 
 static void
 set_defaults(struct start *start)
@@ -309,6 +363,7 @@ options_read(struct start *start, int argc, char **argv)
 	if (optind < argc)
 		options_refuse(start, EX_USAGE, "no arguments but options"
 		    " are taken");
+	check_tls(start);
 	if (start->auth.n == 0)
 		auth_default(&start->auth);
 }

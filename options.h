@@ -20,10 +20,13 @@ struct start {
 	struct auth auth;
 	enum plaintext plaintext;
 	enum log_to log;
+	bool tls;		/* from the first byte on */
+	const char *tls_cert, *tls_key;	/* NULL: none; in tls_cert */
 	bool preauth;
 	const char *patient;	/* --check or --repair: which file, or NULL */
 	bool repair;
 	const char *keep;	/* NULL: ~/.imapd */
+	const char *chroot;	/* an absolute path, or NULL */
 };
 
 /* Fills *start with what the options say, or what holds without them; the

@@ -6,15 +6,25 @@
 #include "priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#ifndef WITHOUT_NSS
+#include <pwd.h>
+#endif
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+
+/* "nobody" by number, where the front has no user of its own: a host or a
+ * jail may not know the name. */
+enum { NOBODY = 65534 };
 
 static void
 must(int r, const char *what)
@@ -110,4 +120,70 @@ priv_become(const struct identity *who)
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
 	    "prctl(PR_SET_NO_NEW_PRIVS)");
 	priv_hide();
+}
+
+/* An empty directory whose name is gone: nothing can ever be made in it, not
+ * by root either. -1 where none can be made. */
+static int
+nameless_directory(void)
+{
+	static const char *const at[] = { "/run", "/tmp", "" };
+	char name[32];
+	int fd = -1;
+	size_t i;
+
+	for (i = 0; fd < 0 && i < sizeof(at) / sizeof(at[0]); i++) {
+		snprintf(name, sizeof(name), "%s/imapd.XXXXXX", at[i]);
+		if (mkdtemp(name) == NULL)
+			continue;
+		fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+		    O_CLOEXEC);
+		if (rmdir(name) != 0 && fd >= 0) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	return fd;
+}
+
+/* The ids are what counts: without CAP_SYS_CHROOT it goes on. */
+static void
+leave_files(void)
+{
+	int fd = nameless_directory();
+
+	if (fd < 0 || fchdir(fd) != 0 || chroot(".") != 0)
+		log_warn("the front keeps its root directory: %s",
+		    strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A program without the system's users knows nobody by name. */
+static void
+find_front(struct identity *who)
+{
+#ifndef WITHOUT_NSS
+	const struct passwd *pw = getpwnam(PRIV_FRONT_USER);
+
+	if (pw != NULL) {
+		who->uid = pw->pw_uid;
+		who->gid = pw->pw_gid;
+		return;
+	}
+#endif
+	who->uid = NOBODY;
+	who->gid = NOBODY;
+}
+
+void
+priv_front(void)
+{
+	struct identity who = { .uid = geteuid(), .gid = getegid() };
+
+	if (who.uid == 0) {
+		find_front(&who);
+		leave_files();
+	}
+	priv_become(&who);
 }

@@ -50,8 +50,8 @@ static const struct command commands[] = {
 	{ "IDLE", cmd_idle, STATES_AUTH, 0 },
 	{ "LOGIN", cmd_login, STATE_NOT_AUTH, 0 },
 	{ "AUTHENTICATE", cmd_authenticate, STATE_NOT_AUTH, 0 },
+	{ "STARTTLS", cmd_starttls, STATE_NOT_AUTH, 0 },
 
-	{ "STARTTLS", NULL, STATE_NOT_AUTH, CMD_LATER },
 	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
 	{ "SORT", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
 	    CMD_NOEXPUNGE },
@@ -69,9 +69,6 @@ struct request {
 	struct outcome o;
 };
 
-/* Does the session go on, and if not, how has it ended? */
-enum end { GO_ON, END_LOGOUT, END_CUT, END_REFUSED };
-
 static void
 say_bye(struct session *s, const char *code, const char *text)
 {
@@ -80,15 +77,6 @@ say_bye(struct session *s, const char *code, const char *text)
 		reply_f(&s->reply, "[%s] ", code);
 	reply_text(&s->reply, text);
 	reply_raw(&s->reply, STR("\r\n"));
-}
-
-static void
-log_end(const struct session *s, const char *event)
-{
-	char user[257];
-
-	log_info("%s user=%s host=%s", event, s->user == NULL ? "???" :
-	    log_clean(str_c(s->user), user, sizeof(user)), s->peer);
 }
 
 /* Looked at between commands too: a long pipeline never has to wait. */
@@ -153,6 +141,7 @@ run(struct session *s, struct request *q)
 	if (parse_tag(&q->p, &q->tag) != 0 || parse_space(&q->p) != 0 ||
 	    find(s, q) != 0)
 		return RES_BAD;
+	s->tag = q->tag;
 	if (q->row->flags & CMD_LATER)
 		return outcome_set(&q->o, RES_NO, NULL,
 		    "%s%s is not available in this version",
@@ -251,47 +240,49 @@ tell_changes(struct session *s, const struct request *q)
  * read. RFC 7888 section 4 permits "an untagged BYE response explaining the
  * reason"; a cut-off command is answered, but was not run.
  */
-static enum end
+static enum ending
 give_up(struct session *s, const struct request *q)
 {
 	if (q->p.fault == PARSE_FATAL) {
 		say_bye(s, q->p.code, q->p.why);
-		return END_REFUSED;
+		return ENDING_REFUSED;
 	}
 	if (s->io.ended == IO_EOF)
 		command_tagged(&s->reply, q->tag, NULL, q->uid, RES_BAD, &q->o,
 		    &q->p);
-	return END_CUT;
+	return ENDING_CUT;
 }
 
 /* Who sends only nonsense speaks another protocol, or probes. */
-static enum end
+static enum ending
 count_bad(struct session *s)
 {
 	unsigned most = s->state == STATE_NOT_AUTH ? BAD_MAX_PREAUTH : BAD_MAX;
 
 	if (++s->bad < most)
-		return GO_ON;
+		return ENDING_NONE;
 	say_bye(s, NULL, "Too many bad commands");
-	return END_REFUSED;
+	return ENDING_REFUSED;
 }
 
 /* What the tagged line means for the session. */
-static enum end
+static enum ending
 conclude(struct session *s, enum result r)
 {
 	if (s->goodbye != NULL) {
 		say_bye(s, NULL, s->goodbye);
-		return END_REFUSED;
+		return s->injected ? ENDING_INJECTED : ENDING_REFUSED;
 	}
+	if (s->shake_hands)
+		return cmd_tls_begin(s);
 	if (r == RES_BAD)
 		return count_bad(s);
 	s->bad = 0;
-	return r == RES_BYE ? END_LOGOUT : GO_ON;
+	return r == RES_BYE ? ENDING_LOGOUT : ENDING_NONE;
 }
 
 /* All of the command has been read and what there was to do is done. */
-static enum end
+static enum ending
 answer(struct session *s, const struct request *q, enum result r)
 {
 	if (s->mbox != NULL && (r == RES_OK || r == RES_NO))
@@ -315,12 +306,12 @@ wipe(struct session *s)
 }
 
 /* One command, from its first byte to its tagged line. */
-static enum end
+static enum ending
 serve(struct session *s)
 {
 	bool stranger = s->state == STATE_NOT_AUTH;
 	struct request q = { .row = NULL };
-	enum end end;
+	enum ending end;
 	enum result r;
 
 	/* Nobody reads what io_peek would send before it waits? */
@@ -328,12 +319,14 @@ serve(struct session *s)
 		io_flush(&s->io);
 	use_silence(s);
 	if (s->io.gone || stopped(s) || io_peek(&s->io) < 0)
-		return END_CUT;
+		return ENDING_CUT;
 	s->io.patience = COMMAND_TIMEOUT;
 	pool_reset(s->pool);
 	parse_begin(&q.p, &s->io, s->pool, s->state == STATE_NOT_AUTH ?
 	    LITERAL_MAX_PREAUTH : LITERAL_MAX_BYTES);
 	r = run(s, &q);
+	if (r == RES_LOGIN)
+		return wipe(s), ENDING_LOGIN;
 	q.whole = q.p.at_end && !q.p.refused;
 	if (!q.whole && parse_resync(&q.p) != 0)
 		end = give_up(s, &q);
@@ -345,21 +338,20 @@ serve(struct session *s)
 }
 
 /* Says goodbye to a client that did not, where it can still be said. */
-static void
-farewell(struct session *s, enum end end)
+static enum ending
+farewell(struct session *s, enum ending end)
 {
-	if (end == END_LOGOUT)
-		log_end(s, "Logout");
-	else if (end == END_REFUSED)
-		log_end(s, "Refused");
-	else if (stopped(s)) {
+	if (end != ENDING_CUT)
+		return end;
+	if (stopped(s)) {
 		say_bye(s, NULL, "Server shutting down");
-		log_end(s, "Killed (terminated)");
-	} else if (s->io.ended == IO_TIMEOUT) {
+		return ENDING_STOPPED;
+	}
+	if (s->io.ended == IO_TIMEOUT) {
 		say_bye(s, NULL, "Autologout (idle for too long)");
-		log_end(s, "Autologout");
-	} else
-		log_end(s, "Connection closed");
+		return ENDING_TIMEOUT;
+	}
+	return ENDING_CUT;
 }
 
 /*
@@ -380,22 +372,37 @@ last_words(void *arg, const char *text)
 	io_flush(&s->io);
 }
 
-int
+static enum ending
+serve_all(struct session *s, enum ending end)
+{
+	while (end == ENDING_NONE)
+		end = serve(s);
+	end = farewell(s, end);
+	io_flush(&s->io);
+	cmd_folder_leave(s);
+	log_on_fatal(NULL, NULL);
+	return end;
+}
+
+enum ending
 session_run(struct session *s)
 {
-	enum end end;
-
 	log_on_fatal(last_words, s);
 	/* Before login one deadline stands for all; no byte moves it. */
 	if (s->state == STATE_NOT_AUTH)
 		io_deadline(&s->io, s->options->login_timeout);
 	greet(s);
-	do
-		end = serve(s);
-	while (end == GO_ON);
-	farewell(s, end);
-	io_flush(&s->io);
-	cmd_folder_leave(s);
-	log_on_fatal(NULL, NULL);
-	return end == END_LOGOUT ? 0 : 1;
+	return serve_all(s, ENDING_NONE);
+}
+
+enum ending
+session_resume(struct session *s, struct str tag, const char *name)
+{
+	struct outcome o = { .code = NULL };
+	enum result r;
+
+	log_on_fatal(last_words, s);
+	r = session_become(s, &o);
+	command_tagged(&s->reply, tag, name, false, r, &o, NULL);
+	return serve_all(s, conclude(s, r));
 }

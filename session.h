@@ -11,6 +11,7 @@
 #include "mbox_write.h"
 #include "reply.h"
 #include "view.h"
+#include "lib/ending.h"
 #include "lib/io.h"
 #include "lib/mem.h"
 
@@ -42,6 +43,11 @@ struct session {
 	const struct options *options;
 	struct ask ask;		/* who knows about passwords */
 	bool plaintext;		/* passwords may be sent on this connection */
+	struct tls_keys *tls;	/* for STARTTLS, or NULL */
+	bool tls_on;
+	bool shake_hands;	/* behind the tagged line of STARTTLS */
+	bool injected;		/* something stood behind STARTTLS */
+	struct str tag;		/* of the command that is served */
 	struct identity who;	/* filled by a login */
 	const char *user;	/* NULL before login */
 	const char *host;	/* our name, for greeting and goodbye */
@@ -61,9 +67,17 @@ struct session {
 	const char *goodbye;
 };
 
-/* Greets, serves until LOGOUT or the end of input, and returns the exit
- * status: 0 after LOGOUT, else 1. */
-int	session_run(struct session *s);
+/*
+ * Greets, and serves until the connection is over, which the caller writes to
+ * the log (ending.h); or, when it began with nobody logged in, until
+ * ENDING_LOGIN: then the monitor has said yes, and s->io holds what the
+ * client has sent behind that command.
+ */
+enum ending	session_run(struct session *s);
+/* After a login, by the command `name` with that tag: becomes s->who, answers
+ * the command and goes on as session_run. */
+enum ending	session_resume(struct session *s, struct str tag,
+		    const char *name);
 /*
  * From now on it is the session of `user`: finds the mailboxes and how they
  * are written, and enters the authenticated state. INBOX is what --inbox
@@ -72,6 +86,9 @@ int	session_run(struct session *s);
  */
 enum err	session_open(struct session *s, const char *user,
 		    const char *home, const char *mail, struct why *why);
+/* Gives up, for good, all files but those of this user's mail, and what else
+ * a session has no use for (sandbox.h). */
+void	session_close_in(const struct session *s);
 /* After a login: becomes s->who, for good, and opens that session. On RES_NO
  * the session ends with the answer: there is no way back. */
 enum result	session_become(struct session *s, struct outcome *o);
@@ -91,6 +108,9 @@ void	session_flush(struct session *s);
 
 /* "CAPABILITY IMAP4rev1 ..." for this state, in the command's pool. */
 const char	*cmd_any_capabilities(struct session *s);
+/* After the tagged line of STARTTLS: ENDING_NONE, and what comes from now on
+ * comes through TLS. Otherwise nothing can be said any more. */
+enum ending	cmd_tls_begin(struct session *s);
 /* Leaves the selected mailbox, if any, and closes s->other. */
 void	cmd_folder_leave(struct session *s);
 /*
@@ -138,6 +158,8 @@ COMMAND(cmd_namespace);
 COMMAND(cmd_idle);
 /* cmd_login.c */
 COMMAND(cmd_login);
+/* cmd_tls.c */
+COMMAND(cmd_starttls);
 COMMAND(cmd_authenticate);
 /* cmd_folder.c */
 COMMAND(cmd_select);

@@ -6,8 +6,10 @@
 #include "session.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "priv.h"
+#include "sandbox.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 
@@ -76,6 +78,20 @@ session_open(struct session *s, const char *user, const char *home,
 	return E_OK;
 }
 
+void
+session_close_in(const struct session *s)
+{
+	const struct folders *f = &s->folders;
+	const char *slash = strrchr(f->inbox, '/');
+	char spool[PATH_MAX];
+	const struct sandbox_dir dirs[] = { { f->home, true },
+	    { f->root, true }, { spool, true } };
+
+	snprintf(spool, sizeof(spool), "%.*s",
+	    slash > f->inbox ? (int)(slash - f->inbox) : 1, f->inbox);
+	sandbox_session(dirs, sizeof(dirs) / sizeof(dirs[0]));
+}
+
 /* The deadline was for those who are not logged in. */
 enum result
 session_become(struct session *s, struct outcome *o)
@@ -85,7 +101,9 @@ session_become(struct session *s, struct outcome *o)
 
 	priv_become(&s->who);
 	if (session_open(s, s->who.user, s->who.home, NULL, &why) == E_OK) {
+		session_close_in(s);
 		io_deadline(&s->io, 0);
+		o->code = cmd_any_capabilities(s);
 		return RES_OK;
 	}
 	log_warn("no session for %s: %s", log_clean(str_c(s->who.user), user,

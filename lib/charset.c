@@ -1,17 +1,21 @@
 /*
  * charset.c - bytes of some charset to UTF-8, and UTF-8 folded for
  * comparing. The only file that knows iconv, and the wall before it: a
- * charset's name comes out of mail, so only harmless names get through.
+ * charset's name comes out of mail, so only harmless names get through, and
+ * only those that charset_table.c does not have.
  * Nothing here fails: what does not convert becomes U+FFFD and the rest
  * goes on, in time linear in the text.
  */
 #include "charset.h"
 
 #include <errno.h>
+#ifndef WITHOUT_ICONV
 #include <iconv.h>
+#endif
 #include <stdint.h>
 #include <string.h>
 
+#include "charset_table.h"
 #include "utf8.h"
 
 enum kind {
@@ -19,20 +23,19 @@ enum kind {
 	KIND_UNKNOWN,		/* read as ASCII is */
 	KIND_ASCII,
 	KIND_UTF8,
-	KIND_LATIN1,		/* ISO-8859-1 and windows-1252 */
-	KIND_LATIN9,		/* ISO-8859-15 */
+	KIND_TABLE,
 	KIND_ICONV,
 };
 
 enum {
 	REPLACEMENT = 0xfffd,
-	/* iconv writes into this much stack at a time. */
-	ICONV_OUT = 4096,
+	/* What is converted goes through this much stack at a time. */
+	CHUNK = 4096,
 };
 
 /*
- * What mail calls the built-in charsets, and names that iconv lacks or takes
- * too narrowly. The label of the national standard has long meant its
+ * What mail calls ASCII and UTF-8, and names that iconv lacks or takes too
+ * narrowly. The label of the national standard has long meant its
  * superset in mail (GB2312 is GBK, KS C 5601 is UHC and so on); as a
  * superset it converts all the rest as well. iconv_name NULL: as given.
  */
@@ -49,25 +52,6 @@ static const struct {
 	{ "utf-8", KIND_UTF8, NULL },
 	{ "utf8", KIND_UTF8, NULL },
 	{ "unicode-1-1-utf-8", KIND_UTF8, NULL },
-	{ "iso-8859-1", KIND_LATIN1, NULL },
-	{ "iso8859-1", KIND_LATIN1, NULL },
-	{ "iso_8859-1", KIND_LATIN1, NULL },
-	{ "iso_8859-1:1987", KIND_LATIN1, NULL },
-	{ "iso88591", KIND_LATIN1, NULL },
-	{ "latin1", KIND_LATIN1, NULL },
-	{ "latin-1", KIND_LATIN1, NULL },
-	{ "l1", KIND_LATIN1, NULL },
-	{ "cp819", KIND_LATIN1, NULL },
-	{ "ibm819", KIND_LATIN1, NULL },
-	{ "windows-1252", KIND_LATIN1, NULL },
-	{ "cp1252", KIND_LATIN1, NULL },
-	{ "cp-1252", KIND_LATIN1, NULL },
-	{ "x-cp1252", KIND_LATIN1, NULL },
-	{ "iso-8859-15", KIND_LATIN9, NULL },
-	{ "iso8859-15", KIND_LATIN9, NULL },
-	{ "iso_8859-15", KIND_LATIN9, NULL },
-	{ "latin9", KIND_LATIN9, NULL },
-	{ "latin-9", KIND_LATIN9, NULL },
 	{ "gb2312", KIND_ICONV, "GB18030" },
 	{ "gbk", KIND_ICONV, "GB18030" },
 	{ "x-gbk", KIND_ICONV, "GB18030" },
@@ -80,33 +64,7 @@ static const struct {
 	{ "x-sjis", KIND_ICONV, "CP932" },
 	{ "x-euc-jp", KIND_ICONV, "EUC-JP" },
 	{ "x-big5", KIND_ICONV, "BIG5" },
-	{ "tis-620", KIND_ICONV, "CP874" },
-	{ "iso-8859-8-i", KIND_ICONV, "ISO-8859-8" },
-	{ "iso-8859-8-e", KIND_ICONV, "ISO-8859-8" },
 	{ "unicode-1-1-utf-7", KIND_ICONV, "UTF-7" },
-	{ "x-mac-roman", KIND_ICONV, "MACINTOSH" },
-};
-
-/*
- * 0x80 to 0x9f of windows-1252. Mail that says ISO-8859-1 means it too:
- * control characters are never what the sender put there.
- */
-static const uint16_t windows_1252[32] = {
-	0x20ac, REPLACEMENT, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
-	0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, REPLACEMENT, 0x017d,
-	REPLACEMENT,
-	REPLACEMENT, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
-	0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, REPLACEMENT, 0x017e, 0x0178,
-};
-
-/* Where ISO-8859-15 differs from ISO-8859-1. */
-static const struct {
-	unsigned char byte;
-	uint16_t cp;
-} latin9[] = {
-	{ 0xa4, 0x20ac }, { 0xa6, 0x0160 }, { 0xa8, 0x0161 },
-	{ 0xb4, 0x017d }, { 0xb8, 0x017e }, { 0xbc, 0x0152 },
-	{ 0xbd, 0x0153 }, { 0xbe, 0x0178 },
 };
 
 /*
@@ -131,16 +89,83 @@ harmless(struct str name)
 	return any;
 }
 
+/* As strcmp(3) of the name in small letters. */
+static int
+compare(struct str name, const char *other)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < name.n; i++) {
+		r = ascii_lower((unsigned char)name.p[i]) -
+		    (unsigned char)other[i];
+		if (r != 0)
+			return r;
+	}
+	return other[i] == '\0' ? 0 : -1;
+}
+
+static const uint16_t *
+find_table(struct str name)
+{
+	size_t low = 0, high = charset_names_n, at;
+	int r;
+
+	while (low < high) {
+		at = (low + high) / 2;
+		r = compare(name, charset_names[at].name);
+		if (r == 0)
+			return charset_tables[charset_names[at].table];
+		if (r < 0)
+			high = at;
+		else
+			low = at + 1;
+	}
+	return NULL;
+}
+
+#ifdef WITHOUT_ICONV
+static void *
+iconv_begin(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
+static void
+iconv_end(void *cd)
+{
+	(void)cd;
+}
+#else
+static void *
+iconv_begin(const char *name)
+{
+	iconv_t cd = iconv_open("UTF-8", name);
+
+	return cd == (iconv_t)-1 ? NULL : cd;
+}
+
+static void
+iconv_end(void *cd)
+{
+	(void)iconv_close(cd);
+}
+#endif
+
 /* Makes c, which is closed, convert from the harmless charset `name`. */
 static void
 open_as(struct charset *c, struct str name)
 {
 	const char *iconv_name = c->name;
-	iconv_t cd;
 	size_t i;
 
 	memcpy(c->name, name.p, name.n);
 	c->name[name.n] = '\0';
+	c->kind = KIND_TABLE;
+	c->table = find_table(name);
+	if (c->table != NULL)
+		return;
 	c->kind = KIND_ICONV;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!str_ieq(name, str_c(names[i].name)))
@@ -152,11 +177,9 @@ open_as(struct charset *c, struct str name)
 	}
 	if (c->kind != KIND_ICONV)
 		return;
-	cd = iconv_open("UTF-8", iconv_name);
-	if (cd == (iconv_t)-1)
+	c->iconv = iconv_begin(iconv_name);
+	if (c->iconv == NULL)
 		c->kind = KIND_UNKNOWN;
-	else
-		c->iconv = cd;
 }
 
 /* Does c stand open for this name already? */
@@ -184,7 +207,7 @@ void
 charset_close(struct charset *c)
 {
 	if (c->kind == KIND_ICONV)
-		(void)iconv_close(c->iconv);
+		iconv_end(c->iconv);
 	*c = (struct charset){ 0 };
 }
 
@@ -196,33 +219,70 @@ add_char(uint32_t cp, struct buf *out)
 	buf_add(out, (struct str){ text, utf8_put(text, cp) });
 }
 
-/* A byte from 0x80 on. */
 static uint32_t
-latin_char(enum kind kind, unsigned char byte)
+table_char(const uint16_t *table, char byte)
 {
-	size_t i;
+	unsigned char c = (unsigned char)byte;
 
-	if (byte < 0xa0)
-		return windows_1252[byte - 0x80];
-	for (i = 0; kind == KIND_LATIN9 &&
-	    i < sizeof(latin9) / sizeof(latin9[0]); i++)
-		if (latin9[i].byte == byte)
-			return latin9[i].cp;
-	return byte;
+	return c < 0x80 ? c : table[c - 0x80];
+}
+
+/* The character that the two make; 0 when they do not. */
+static uint32_t
+with_tone(uint32_t letter, uint32_t tone)
+{
+	size_t i, t;
+
+	for (t = 0; t < CHARSET_TONES && charset_tones[t] != tone; t++)
+		continue;
+	for (i = 0; t < CHARSET_TONES && charset_toned[i].letter != 0; i++)
+		if (charset_toned[i].letter == letter)
+			return charset_toned[i].with[t];
+	return 0;
+}
+
+/* Returns how many bytes of text it has converted: those up to a longer
+ * stretch of ASCII, for which there is a faster way. */
+static size_t
+table_some(const uint16_t *table, struct str text, struct buf *out)
+{
+	/* Where windows-1258 has its first tone others have letters. */
+	const bool toned = table_char(table, '\xcc') == charset_tones[0];
+	char chunk[CHUNK];
+	uint32_t cp, both;
+	size_t i = 0, n = 0, plain = 0;
+
+	while (i < text.n && n + 3 <= sizeof(chunk) && plain < 8) {
+		cp = table_char(table, text.p[i++]);
+		both = toned && i < text.n ?
+		    with_tone(cp, table_char(table, text.p[i])) : 0;
+		if (both != 0) {
+			cp = both;
+			i++;
+		}
+		plain = cp < 0x80 ? plain + 1 : 0;
+		if (cp < 0x80)
+			chunk[n++] = (char)cp;
+		else
+			n += utf8_put(chunk + n, cp);
+	}
+	buf_add(out, (struct str){ chunk, n });
+	return i;
 }
 
 static void
-from_latin(enum kind kind, struct str text, struct buf *out)
+from_table(const uint16_t *table, struct str text, struct buf *out)
 {
 	size_t n;
 
-	while (text.n > 0) {
+	while (text.n > 0 && !out->over) {
 		n = ascii_prefix(text);
+		/* The last letter may have a tone behind it. */
+		if (n > 0 && n < text.n)
+			n--;
 		buf_add(out, str_sub(text, 0, n));
-		for (; n < text.n && (unsigned char)text.p[n] >= 0x80; n++)
-			add_char(latin_char(kind, (unsigned char)text.p[n]),
-			    out);
 		text = str_from(text, n);
+		text = str_from(text, table_some(table, text, out));
 	}
 }
 
@@ -241,11 +301,19 @@ from_utf8(enum kind kind, struct str text, struct buf *out)
 		if (n == text.n)
 			break;
 		add_char(kind == KIND_UTF8 ? REPLACEMENT :
-		    latin_char(KIND_LATIN1, (unsigned char)text.p[n]), out);
+		    table_char(charset_tables[0], text.p[n]), out);
 		text = str_from(text, n + 1);
 	}
 }
 
+#ifdef WITHOUT_ICONV
+static void
+from_iconv(void *cd, struct str text, struct buf *out)
+{
+	(void)cd;
+	from_utf8(KIND_UNKNOWN, text, out);
+}
+#else
 /*
  * One call of iconv over *in, which is cut; when that is empty, what iconv
  * held back for a character to come. Returns 0 or errno. What it wrote is
@@ -254,7 +322,7 @@ from_utf8(enum kind kind, struct str text, struct buf *out)
 static int
 iconv_some(iconv_t cd, struct str *in, struct buf *out)
 {
-	char chunk[ICONV_OUT], *to = chunk;
+	char chunk[CHUNK], *to = chunk;
 	/* iconv's prototype lacks a const; it does not write there. */
 	char *from = (char *)(uintptr_t)in->p;
 	size_t room = sizeof(chunk);
@@ -295,6 +363,7 @@ from_iconv(iconv_t cd, struct str text, struct buf *out)
 	text.n = 0;
 	(void)iconv_some(cd, &text, out);
 }
+#endif
 
 void
 charset_to_utf8(struct charset *c, struct str name, struct str text,
@@ -314,9 +383,8 @@ charset_to_utf8(struct charset *c, struct str name, struct str text,
 	case KIND_ICONV:
 		from_iconv(c->iconv, text, out);
 		break;
-	case KIND_LATIN1:
-	case KIND_LATIN9:
-		from_latin(kind, text, out);
+	case KIND_TABLE:
+		from_table(c->table, text, out);
 		break;
 	default:
 		from_utf8(kind, text, out);

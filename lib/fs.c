@@ -489,3 +489,14 @@ fs_create(int dir, const char *name, struct str bytes)
 		take_back(dir, name);
 	return r;
 }
+
+void
+fs_close_from(int first)
+{
+	int fd;
+
+	if (close_range((unsigned)first, ~0U, 0) == 0)
+		return;
+	for (fd = first; fd < 1024; fd++)
+		close(fd);
+}

@@ -79,4 +79,7 @@ int	fs_drop(const char *dir, const char *name);
  */
 int	fs_create(int dir, const char *name, struct str bytes);
 
+/* Closes all descriptors from `first` on. */
+void	fs_close_from(int first);
+
 #endif

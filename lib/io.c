@@ -8,22 +8,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "log.h"
+
+/* Of more() alone: nothing has come yet. */
+enum { NOT_YET = -6 };
 
 int64_t
 io_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return await_now();
 }
 
 /*
@@ -71,47 +70,29 @@ io_deadline(struct io *io, int seconds)
 	io->deadline = seconds == 0 ? 0 : io_now() + (int64_t)seconds * 1000;
 }
 
-/*
- * Waits until one of n descriptors is ready or the deadline (0: none)
- * passes: 0 or an IO_ code. Signals are let in only inside ppoll(2), so that
- * none slips in between the look at the flag and the wait.
- */
-static int
-await(struct io *io, struct pollfd *pfd, nfds_t n, int64_t deadline)
+int
+io_await(struct io *io, struct pollfd *fds, nfds_t n, int64_t until)
 {
-	struct timespec left;
-	sigset_t all, old;
-	int64_t ms;
-	int r, code = 0;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &old);
-	do {
-		r = 0;
-		ms = deadline == 0 ? 0 : deadline - io_now();
-		if (io->stop != NULL && *io->stop)
-			code = IO_SIGNAL;
-		else if (ms < 0)
-			code = IO_TIMEOUT;
-		else {
-			left.tv_sec = ms / 1000;
-			left.tv_nsec = ms % 1000 * 1000000;
-			r = ppoll(pfd, n, deadline == 0 ? NULL : &left,
-			    &old);
-			if (r < 0 && errno != EINTR)
-				code = IO_FAIL;
-		}
-	} while (r <= 0 && code == 0);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	return code;
+	switch (await_fds(fds, n, until, io->stop, NULL)) {
+	case 0:
+		return 0;
+	case AWAIT_TIMEOUT:
+		return IO_TIMEOUT;
+	case AWAIT_STOPPED:
+		return IO_SIGNAL;
+	default:
+		return IO_FAIL;
+	}
 }
 
-static int
-await_one(struct io *io, int fd, short events, int64_t deadline)
+int
+io_await_client(struct io *io, short events, int64_t until)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
+	bool in = (events == POLLIN) != io->turned;
+	struct pollfd pfd = { .fd = in ? io->rfd : io->wfd,
+	    .events = in ? POLLIN : POLLOUT };
 
-	return await(io, &pfd, 1, deadline);
+	return io_await(io, &pfd, 1, until);
 }
 
 /* No descriptor is looked at, and no deadline: neither a client who is gone
@@ -120,7 +101,7 @@ void
 io_pause(struct io *io, int64_t until)
 {
 	io_flush(io);
-	await(io, NULL, 0, until);
+	io_await(io, NULL, 0, until);
 }
 
 void
@@ -128,6 +109,16 @@ io_wipe(struct io *io)
 {
 	explicit_bzero(io->in, io->in_at);
 	explicit_bzero(io->in + io->in_n, sizeof(io->in) - io->in_n);
+}
+
+void
+io_give(struct io *io, struct str bytes)
+{
+	if (bytes.n > sizeof(io->in) || io->in_n > 0)
+		log_bug("%zu bytes given to a client's input", bytes.n);
+	if (bytes.n > 0)
+		memcpy(io->in, bytes.p, bytes.n);
+	io->in_n = bytes.n;
 }
 
 /* When a wait that begins now and may take so long (0: no limit) must end. */
@@ -142,10 +133,34 @@ end_of_wait(const struct io *io, int seconds)
 	return io->deadline != 0 && io->deadline < end ? io->deadline : end;
 }
 
+static bool
+pending(const struct io *io)
+{
+	return io->seam != NULL && io->seam->pending(io);
+}
+
+/* What there is, into the empty buffer; without a seam this may wait. */
+static int
+more(struct io *io)
+{
+	ssize_t n;
+
+	io->in_at = io->in_n = 0;
+	if (io->seam != NULL)
+		n = io->seam->read(io, io->in, sizeof(io->in));
+	else
+		n = read(io->rfd, io->in, sizeof(io->in));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return NOT_YET;
+	if (n <= 0)
+		return io->ended = n == 0 ? IO_EOF : IO_FAIL;
+	io->in_n = (size_t)n;
+	return 0;
+}
+
 int
 io_fill(struct io *io)
 {
-	ssize_t n;
 	int r;
 
 	if (io->ended)
@@ -153,18 +168,15 @@ io_fill(struct io *io)
 	io_flush(io);
 	if (io->gone)
 		return io->ended = IO_FAIL;
-	io->in_at = io->in_n = 0;
+	io->turned = false;
 	do {
-		r = await_one(io, io->rfd, POLLIN,
+		r = pending(io) ? 0 : io_await_client(io, POLLIN,
 		    end_of_wait(io, io->patience));
 		if (r != 0)
 			return io->ended = r;
-		n = read(io->rfd, io->in, sizeof(io->in));
-	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
-	if (n <= 0)
-		return io->ended = n == 0 ? IO_EOF : IO_FAIL;
-	io->in_n = (size_t)n;
-	return 0;
+		r = more(io);
+	} while (r == NOT_YET);
+	return r;
 }
 
 int
@@ -176,13 +188,20 @@ io_wait(struct io *io, int other, int64_t until)
 	};
 	int r;
 
-	if (io->in_at < io->in_n)
+	if (io->in_at < io->in_n || pending(io))
 		return 0;
 	io_flush(io);
 	if (io->ended || io->gone)
 		return IO_FAIL;
-	r = await(io, pfd, 2, until);
-	return r != 0 ? r : pfd[0].revents != 0 ? 0 : IO_OTHER;
+	do {
+		r = io_await(io, pfd, 2, until);
+		if (r != 0)
+			return r;
+		if (pfd[0].revents == 0)
+			return IO_OTHER;
+		/* Of TLS it may be what no client said, or half of it. */
+	} while (io->seam != NULL && !io_ready(io));
+	return 0;
 }
 
 int
@@ -228,17 +247,41 @@ io_ready(struct io *io)
 {
 	struct pollfd pfd = { .fd = io->rfd, .events = POLLIN };
 
-	return io->in_at < io->in_n ||
-	    (!io->ended && poll(&pfd, 1, 0) > 0);
+	if (io->in_at < io->in_n)
+		return true;
+	if (io->ended)
+		return false;
+	return io->seam != NULL ? more(io) != NOT_YET : poll(&pfd, 1, 0) > 0;
 }
 
-/* One write that does not wait for the reader (see unblock). */
-static ssize_t
-write_some(struct io *io, const char *p, size_t n)
+/* Whether the descriptor blocks is not ours to say (see unblock). */
+ssize_t
+io_raw_read(struct io *io, char *p, size_t n)
+{
+	struct pollfd pfd = { .fd = io->rfd, .events = POLLIN };
+	int r = poll(&pfd, 1, 0);
+
+	if (r > 0)
+		return read(io->rfd, p, n);
+	errno = r == 0 ? EAGAIN : errno;
+	return -1;
+}
+
+ssize_t
+io_raw_write(struct io *io, const char *p, size_t n)
 {
 	if (io->out_socket)
 		return send(io->wfd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return write(io->wfd, p, n);
+}
+
+/* One write that does not wait for the reader. */
+static ssize_t
+write_some(struct io *io, const char *p, size_t n)
+{
+	io->turned = false;
+	return io->seam != NULL ? io->seam->write(io, p, n) :
+	    io_raw_write(io, p, n);
 }
 
 /* A client that takes nothing for COMMAND_TIMEOUT is gone. */
@@ -259,7 +302,7 @@ put(struct io *io, const char *p, size_t n)
 			continue;
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			r = await_one(io, io->wfd, POLLOUT,
+			r = io_await_client(io, POLLOUT,
 			    end_of_wait(io, COMMAND_TIMEOUT));
 		else if (errno != EINTR)
 			r = IO_FAIL;

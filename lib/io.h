@@ -1,8 +1,8 @@
 /*
  * io.h - the one connection: buffered input and output over two
- * descriptors, with deadlines. Only io.c reads or writes the client.
- * Output is flushed before any wait for input, so nothing is ever held back
- * from a client that waits for it.
+ * descriptors, with deadlines. Only io.c reads or writes the client, with TLS
+ * or without (struct io_seam). Output is flushed before any wait for input,
+ * so nothing is ever held back from a client that waits for it.
  */
 #ifndef IO_H
 #define IO_H
@@ -11,7 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "await.h"
 #include "params.h"
 #include "str.h"
 
@@ -25,6 +27,21 @@ enum {
 	IO_OTHER = -5,
 };
 
+struct io;
+
+/*
+ * What stands between the buffers and the descriptors: TLS (tls.c). No call
+ * waits. Reading and writing return as read(2) and write(2) do on a
+ * descriptor that does not block; with EAGAIN they say in io->turned whether
+ * it is the other direction that must be ready first.
+ */
+struct io_seam {
+	ssize_t (*read)(struct io *io, char *p, size_t n);
+	ssize_t (*write)(struct io *io, const char *p, size_t n);
+	/* Is there input that no wait for the descriptor would show? */
+	bool (*pending)(const struct io *io);
+};
+
 struct io {
 	int rfd;
 	int wfd;
@@ -35,6 +52,9 @@ struct io {
 	bool in_file;		/* input is a regular file */
 	bool out_socket;
 	const volatile sig_atomic_t *stop;	/* a handler's flag, or NULL */
+	const struct io_seam *seam;	/* NULL: there is none */
+	void *inner;		/* the seam's own */
+	bool turned;
 	size_t in_at, in_n;
 	size_t out_n;
 	char in[IO_IN_BYTES];
@@ -56,6 +76,10 @@ void	io_pause(struct io *io, int64_t until);
 /* Overwrites all input but what is still to be taken: there was a password
  * in it. */
 void	io_wipe(struct io *io);
+
+/* Input that another process has read already: the first to be taken, at
+ * most IO_IN_BYTES. Nothing may have been read yet. */
+void	io_give(struct io *io, struct str bytes);
 
 /* Refills the input; 0 when there is at least one byte, else an IO_ code. */
 int	io_fill(struct io *io);
@@ -90,7 +114,8 @@ int	io_wait(struct io *io, int other, int64_t until);
 int	io_read(struct io *io, char *to, size_t n);
 /* Reads and forgets exactly n bytes; 0 or an IO_ code. */
 int	io_skip(struct io *io, uint64_t n);
-/* True when a byte can be taken without waiting. */
+/* True when a byte can be taken without waiting, or the end of input is
+ * there. */
 bool	io_ready(struct io *io);
 
 /*
@@ -104,5 +129,16 @@ void	io_flush(struct io *io);
  * caller, who then adds what it wrote to io->out_n.
  */
 char	*io_room(struct io *io, size_t n);
+
+/* For a seam. Read and write the client's descriptors themselves; neither
+ * waits. */
+ssize_t	io_raw_read(struct io *io, char *p, size_t n);
+ssize_t	io_raw_write(struct io *io, const char *p, size_t n);
+/* Waits for descriptors until `until` (0: without end) as all other waits do:
+ * 0 or an IO_ code. */
+int	io_await(struct io *io, struct pollfd *fds, nfds_t n, int64_t until);
+/* Waits for the client as the seam's last call with EAGAIN wanted it;
+ * `events` is POLLIN after reading and POLLOUT after writing. */
+int	io_await_client(struct io *io, short events, int64_t until);
 
 #endif

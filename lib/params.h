@@ -72,6 +72,10 @@ enum {
 	IDLE_TIMEOUT = 1800,
 	COMMAND_TIMEOUT = 300,
 	LOGIN_TIMEOUT = 180,
+	/* Seconds for a TLS handshake; for a client to take the last bytes, and
+	 * the end, of a connection with TLS. */
+	TLS_TIMEOUT = 60,
+	TLS_END_TIMEOUT = 10,
 	/* Refused logins; then the connection ends. UW and Dovecot: 3. */
 	LOGIN_TRIES = 3,
 	/* Milliseconds: a refusal leaves at a whole multiple of this after

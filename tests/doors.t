@@ -26,8 +26,10 @@ DOORS = [
     # imapd.c asks whether descriptors 0 to 2 are open.
     ('fcntl', 'lock.c imapd.c', 'fcntl', ''),
     # auth_worker.c waits for the process that looks at a password.
-    ('waiting', 'lib/io.c auth_worker.c', 'poll ppoll select pselect', ''),
-    ('the client\'s bytes', 'lib/io.c',
+    ('waiting', 'lib/io.c lib/await.c auth_worker.c', 'poll ppoll select pselect', ''),
+    # tls.c passes a session's bytes on, which are not the client's yet.
+    # wire.c: between our own processes.
+    ('the client\'s bytes', 'lib/io.c tls.c lib/wire.c',
      'send sendto sendmsg recv recvfrom recvmsg readv writev', ''),
     # folder.c looks at the first bytes of a file; auth_worker.c: its pipe;
     # watch.c: inotify's hints.
@@ -48,19 +50,21 @@ DOORS = [
     # changes.c that of its file to sync it,
     # imapd.c and auth_worker.c /dev/null, auth_file.c a password file;
     # doctor_place.c the kernel's list of locks, doctor_repair.c what it mends
-    # and the copy of that.
+    # and the copy of that; priv.c a directory of its own, sandbox.c places,
+    # without reading them, for the kernel to know.
     ('opening files',
      'mbox.c mbox_write.c mbox_append.c dotlock.c folder.c folder_change.c '
      'folder_list.c lib/fs.c lib/io.c imapd.c auth_worker.c auth_file.c '
-     'doctor_place.c doctor_repair.c changes.c',
+     'doctor_place.c doctor_repair.c changes.c priv.c sandbox.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
      'opendir fdopendir readdir scandir glob wordexp nftw ftw',
      '<dirent.h>'),
     # fs.c and dotlock.c: our own files; folder_change.c: mailboxes;
-    # doctor_repair.c: the copy of an original.
+    # doctor_repair.c: the copy of an original; priv.c: a directory without
+    # a name.
     ('making and removing names',
-     'lib/fs.c dotlock.c folder_change.c doctor_repair.c',
+     'lib/fs.c dotlock.c folder_change.c doctor_repair.c priv.c',
      'unlink unlinkat rename renameat renameat2 link linkat symlink '
      'symlinkat mkdir mkdirat rmdir mkfifo mknod mkstemp mkostemp mkdtemp '
      'remove tmpnam', ''),
@@ -68,7 +72,9 @@ DOORS = [
     ('changing files', 'dotlock.c lib/fs.c',
      'truncate ftruncate fallocate posix_fallocate chmod fchmod fchmodat '
      'chown fchown lchown fchownat utime utimes futimens utimensat', ''),
-    ('memory maps', 'lib/fs.c', 'mmap munmap mremap mprotect',
+    # sandbox.c says what may not be mapped; monitor.c: a page that is never
+    # written to disk, for a password.
+    ('memory maps', 'lib/fs.c sandbox.c monitor.c', 'mmap munmap mremap mprotect',
      '<sys/mman.h>'),
     ('hints', 'watch.c',
      'inotify_init inotify_init1 inotify_add_watch inotify_rm_watch',
@@ -76,12 +82,14 @@ DOORS = [
     ('other programs', NOWHERE,
      'system execl execle execlp execv execve execvp execvpe fexecve '
      'posix_spawn posix_spawnp vfork clone dlopen dlsym', ''),
-    ('other processes', 'auth_worker.c', 'fork wait waitpid wait4', ''),
-    ('changing identity', 'priv.c',
+    ('other processes', 'auth_worker.c monitor.c', 'fork wait waitpid wait4', ''),
+    # jail.c: before anybody has been let in, for --chroot; chroot alone.
+    ('changing identity', 'priv.c jail.c',
      'setuid setgid seteuid setegid setreuid setregid setresuid setresgid '
      'setgroups initgroups setfsuid setfsgid chroot', ''),
     # auth_worker.c: no core with hashes in it, and no life without parent.
-    ('what a process may do', 'priv.c auth_worker.c',
+    # sandbox.c: filters; front.c: that it ends with the monitor.
+    ('what a process may do', 'priv.c auth_worker.c sandbox.c front.c',
      'prctl syscall setsid capset', '<sys/prctl.h>'),
     ('strings without a length', NOWHERE,
      'strcpy strcat strncpy strncat stpcpy stpncpy sprintf vsprintf strtok '
@@ -113,21 +121,23 @@ DOORS = [
     # signal 0;
     # auth_worker.c is that process, and ends it.
     ('the end of the process',
-     'options.c imapd.c lib/log.c dotlock.c auth_worker.c doctor_place.c',
+     'options.c imapd.c lib/log.c dotlock.c auth_worker.c doctor_place.c '
+     'monitor.c front.c',
      'exit _exit _Exit quick_exit abort atexit raise kill', ''),
-    # io.c and auth_worker.c let signals in while they wait and at no other
+    # await.c and auth_worker.c let signals in while they wait and at no other
     # moment.
-    ('signals', 'imapd.c lib/io.c auth_worker.c',
+    ('signals', 'imapd.c lib/await.c auth_worker.c',
      'signal sigaction sigprocmask sigsuspend alarm setitimer', ''),
     ('jumps', NOWHERE, 'setjmp longjmp sigsetjmp siglongjmp', ''),
-    ('users', 'imapd.c auth_user.c',
+    # priv.c: the front's own user.
+    ('users', 'imapd.c auth_user.c priv.c',
      'getpwuid getpwnam getpwuid_r getpwnam_r getlogin getpwent',
      '<pwd.h>'),
     ('groups and hashes', 'auth_user.c',
      'getgrnam getgrgid getgrent getgrouplist getspnam getspent',
      '<shadow.h>'),
     # dotlock.c has a host's name in its locks, doctor_place.c reads it.
-    ('hosts and sockets', 'imapd.c dotlock.c lib/peer.c doctor_place.c',
+    ('hosts and sockets', 'imapd.c dotlock.c lib/peer.c doctor_place.c monitor.c',
      'gethostname getaddrinfo gethostbyname gethostbyaddr getnameinfo '
      'getsockname getpeername getsockopt setsockopt socket connect bind '
      'listen accept socketpair', '<netdb.h>'),
@@ -141,8 +151,10 @@ DOORS = [
      'getrandom getentropy', ''),
     ('passwords', 'auth.c', 'crypt crypt_r pam_start pam_authenticate',
      '<crypt.h> <security/pam_appl.h>'),
-    ('TLS', NOWHERE, 'SSL_new SSL_read SSL_write',
-     '<openssl/ssl.h> <openssl/evp.h>'),
+    ('TLS', 'tls.c',
+     'SSL_new SSL_read SSL_write SSL_CTX_new BIO_new BIO_new_file RAND_bytes',
+     '<openssl/ssl.h> <openssl/evp.h> <openssl/bio.h> <openssl/err.h> '
+     '<openssl/pem.h> <openssl/rand.h>'),
 ]
 
 

@@ -11,8 +11,8 @@ import re
 import tree
 
 FLOORS = {
-    0: 'params str mem buf log io err fs path login peer',
-    1: 'set flags hash scan date fromline quote meta stamp match utf8 codec charset '
+    0: 'params str mem buf log io err fs path login peer await ending wire',
+    1: 'set flags hash scan date fromline quote meta stamp match utf8 codec charset charset_table '
        'rfc822 mime pseudo',
     2: 'lock dotlock watch mbox mbox_own mbox_scan mbox_match '
        'mbox_text mbox_index mbox_changes mbox_write mbox_store mbox_expunge mbox_append draft '
@@ -21,13 +21,14 @@ FLOORS = {
        'changes changes_own changes_record '
        'journal rewrite rewrite_own rewrite_plan rewrite_patch '
        'rewrite_recover rewrite_tail rewrite_append',
-    3: 'parse reply command ask',
+    3: 'parse reply command ask tls',
     4: 'fetch body search searchtext view',
     5: 'cmd_any cmd_folder cmd_folder_change cmd_message cmd_expunge cmd_copy '
-       'cmd_append cmd_login cmd_idle session.h '
+       'cmd_append cmd_login cmd_idle cmd_tls session.h '
        'doctor doctor_own doctor_read doctor_head doctor_words doctor_place '
        'doctor_repair',
-    6: 'session session_open options imapd auth auth_own auth_file auth_user auth_worker priv',
+    6: 'session session_open options imapd front monitor auth auth_own '
+       'auth_file auth_user auth_worker priv jail sandbox',
 }
 
 FLOOR = {name: n for n, row in FLOORS.items() for name in row.split()}
@@ -83,11 +84,11 @@ def family(t):
 
 
 def apart(t):
-    """Who looks at passwords, or gives up root, knows no mail and no
+    """Who looks at passwords, or gives up rights, knows no mail and no
     IMAP: there is nothing there that an attacker could feed."""
     for f in t.program:
         base = os.path.splitext(os.path.basename(f.name))[0]
-        if not re.match(r'(auth|priv)(_|$)', base):
+        if not re.match(r'(auth|priv|sandbox|jail)(_|$)', base):
             continue
         for m in INCLUDE.finditer(f.text):
             other = os.path.splitext(m.group(1))[0]
@@ -108,7 +109,7 @@ RULES = [
     ('includes name files where they lie', spelled),
     ('private headers stay in the family', family),
     ('floor 1 knows no descriptors', pure),
-    ('auth and priv know floor 0 alone', apart),
+    ('auth, priv and sandbox know floor 0 alone', apart),
 ]
 
 PLANTS = [
@@ -133,10 +134,14 @@ PLANTS = [
      '#include <unistd.h>\n'),
     ('floor 1 knows no descriptors', 'lib/set.h',
      '#include <sys/stat.h>\n'),
-    ('auth and priv know floor 0 alone', 'auth_user.c',
+    ('auth, priv and sandbox know floor 0 alone', 'auth_user.c',
      '#include "lib/scan.h"\n'),
-    ('auth and priv know floor 0 alone', 'priv.c',
+    ('auth, priv and sandbox know floor 0 alone', 'priv.c',
      '#include "auth.h"\n'),
+    ('auth, priv and sandbox know floor 0 alone', 'sandbox.c',
+     '#include "folder.h"\n'),
+    ('auth, priv and sandbox know floor 0 alone', 'jail.c',
+     '#include "options.h"\n'),
 ]
 
 tree.main(RULES, PLANTS)

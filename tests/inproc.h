@@ -123,7 +123,7 @@ inproc_run(struct inproc *ip, struct str input)
 	s->goodbye = NULL;
 	if (session_open(s, "fuzz", ip->home, ip->inbox, &why) != E_OK)
 		inproc_die(why.text);
-	status = session_run(s);
+	status = session_run(s) == ENDING_LOGOUT ? 0 : 1;
 	folder_free(&s->folders);
 	pool_free(s->pool);
 	n = lseek(ip->out, 0, SEEK_END);

@@ -201,6 +201,17 @@ def children(pid):
     return found
 
 
+def workers(pid):
+    """Of the monitor's processes those that came after the front."""
+    def birth(child):
+        try:
+            with open("/proc/%d/stat" % child, "rb") as f:
+                return int(f.read().rpartition(b")")[2].split()[19]), child
+        except (OSError, IndexError):
+            return float("inf"), child
+    return sorted(children(pid), key=birth)[1:]
+
+
 def running(pid):
     """A process that is there and has not ended."""
     try:

@@ -193,7 +193,7 @@ def test_inside(room, tap):
 
 def look_at_worker(c):
     """The process that sees the password file, and nothing of the client."""
-    worker = login.wait_until(lambda: login.children(c.process.pid),
+    worker = login.wait_until(lambda: login.workers(c.process.pid),
                               "a worker")[0]
     proc = "/proc/%d/" % worker
     # It sets itself apart first; then it looks for about a second.

@@ -126,8 +126,8 @@ int gconv(void *step)
 	return 1;
 }
 """
-GCONV_MODULES = "module ISO-8859-2// INTERNAL bad 1\n" \
-    "module INTERNAL ISO-8859-2// bad 1\n"
+GCONV_MODULES = "module BIG5// INTERNAL bad 1\n" \
+    "module INTERNAL BIG5// bad 1\n"
 
 
 def put(path, text, mode=0o644):
@@ -252,8 +252,6 @@ def furnish(room):
     room.noise = compiled(room, room.base + "/noise.so", NOISE)
     room.gconv = room.dir("gconv")
     put(room.gconv + "/gconv-modules", GCONV_MODULES)
-    room.loaded = room.dir("loaded")
-    os.chmod(room.loaded, 0o777)
 
 
 def own_options(room):

@@ -132,7 +132,8 @@ def preauth_root(room):
 
 def preloaded(room):
     """An environment with the noisy library, and the file of its notes."""
-    notes = put(tempfile.mktemp(dir=room.base), "", 0o666)
+    # Where a session may write, too.
+    notes = put(tempfile.mktemp(dir=room.spool), "", 0o666)
     return {"LD_PRELOAD": room.noise, "NOISE": notes,
             "ASAN_OPTIONS": "verify_asan_link_order=0"}, notes
 
@@ -234,10 +235,10 @@ def closed(room):
                 "stderr" % (n, options, status, heard, words)
 
 
-def check_open(s, most):
+def check_open(proc, most):
     """What is open besides 0, 1 and 2: `most` sockets, not the client's."""
-    found = {int(n): os.readlink(s.proc + "fd/" + n)
-             for n in os.listdir(s.proc + "fd")}
+    found = {int(n): os.readlink(proc + "fd/" + n)
+             for n in os.listdir(proc + "fd")}
     more = {n: link for n, link in found.items() if n > 2}
     if not {0, 1, 2} <= set(found):
         yield "one of 0, 1 and 2 is closed: %s" % found
@@ -270,7 +271,10 @@ def inherited(room):
         raise Skip("needs root")
     with left_open(room) as s:
         s.line()
-        yield from check_open(s, 0)
+        # That to the front, and the front's to us.
+        yield from check_open(s.proc, 1)
+        front, = login.children(s.process.pid)
+        yield from check_open("/proc/%d/" % front, 1)
         yield from s.finish()
 
 
@@ -278,7 +282,7 @@ def inherited_syslog(room):
     log = Syslog(room, "log-open")
     with left_open(room, wrap=log.wrap, log="syslog") as s:
         yield from s.in_as(room.riley)
-        yield from check_open(s, 1)
+        yield from check_open(s.proc, 1)
         yield from s.finish()
 
 
@@ -292,7 +296,7 @@ def hostile_environment(room, env):
         "LD_LIBRARY_PATH": room.gconv, "TMPDIR": room.base,
         "LOCPATH": room.gconv, "NLSPATH": room.gconv, "LANG": "xx_XX",
         "REMOTE_HOST": "127.0.0.1", "IMAPD_INBOX": room.passwd,
-        "IMAPD": "x", "MALLOC_TRACE": room.base + "/loaded/trace",
+        "IMAPD": "x", "MALLOC_TRACE": room.base + "/trace",
         "HOSTALIASES": room.passwd, "TZ": "XYZ-5:30"})
 
 
@@ -320,8 +324,9 @@ def gconv(room):
     """The first server, an ordinary user's own, shows that it would work."""
     result = []
     for caller in True, False:
-        path = room.base + "/gconv.%d" % caller
-        loaded = room.loaded + "/by.%d" % caller
+        # Where the session may read and write.
+        home = room.base + "/home/caller" if caller else room.riley.home
+        path, loaded = home + "/gconv", home + "/loaded"
         shutil.copytree(room.gconv, path)
         compiled(room, path + "/bad.so", GCONV,
                  '-DLOADED="%s"' % loaded)
@@ -331,9 +336,12 @@ def gconv(room):
             else:
                 yield from s.in_as(room.riley)
             s.cmd(b"b SELECT INBOX")
-            said = s.cmd(b"c SEARCH CHARSET ISO-8859-2 TEXT hello")
+            said = s.cmd(b"c SEARCH CHARSET BIG5 TEXT hello")
             result.append((os.path.exists(loaded), said))
             yield from s.finish()
+        shutil.rmtree(path)
+        if os.path.exists(loaded):
+            os.unlink(loaded)
     if not result[0][0]:
         yield "iconv(3) does not heed GCONV_PATH: this shows nothing"
     if result[1][0]:
@@ -572,6 +580,11 @@ def play(s, secrets, texts, bytewise):
         yield s.wrong("it has hung up")
 
 
+def everywhere(pid):
+    """The memory of a server before a login, or of a session."""
+    return b"".join(map(memory, [pid, *login.children(pid)]))
+
+
 def remembers(room, name, secrets, bytewise):
     """What is left of a login in the server's memory."""
     options = ["--auth=file:" + room.passwd, "--inbox=" + room.spool + "/%u"]
@@ -580,7 +593,7 @@ def remembers(room, name, secrets, bytewise):
     with Server(room, options) as s:
         yield from play(s, secrets, FORMS[name], bytewise)
         login.wait_until(lambda: waits(s), "the next command")
-        data = memory(s.process.pid)
+        data = everywhere(s.process.pid)
         yield from secrets.found(data, room.hashes)
         inside = re.search(rb"^[a-z] OK \[CAPABILITY ", s.raw, re.M)
         if bool(inside) == (name in OUTSIDE):
@@ -597,7 +610,7 @@ def sees(room, secrets):
             s.line()
             s.send(secrets.fill(text))
             login.wait_until(lambda: list(secrets.found(
-                memory(s.process.pid), [])), "its password in memory")
+                everywhere(s.process.pid), [])), "its password in memory")
             yield from s.finish()
 
 

@@ -8,11 +8,14 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -23,8 +26,8 @@
 #include "../priv.h"
 
 /* The calls of priv.c, in its order. */
-enum call { NONE, KEEPCAPS, GROUPS, GID, UID, SEE_UID, SEE_GID, SEE_GROUPS,
-    BACK_GROUPS, BACK_GID, BACK_UID,
+enum call { NONE, PLACE, PLACE_GONE, ROOT, KEEPCAPS, GROUPS, GID, UID,
+    SEE_UID, SEE_GID, SEE_GROUPS, BACK_GROUPS, BACK_GID, BACK_UID,
     CAPGET, NO_NEW_PRIVS, DUMPABLE };
 enum fate { FAIL, LIE };
 
@@ -34,7 +37,10 @@ static struct {
 	enum fate fate;
 	enum call order[64];
 	unsigned n;
-	bool went_on;		/* priv_become returned */
+	bool went_on;		/* priv_become or priv_front returned */
+	bool front;		/* priv_front instead */
+	bool empty;		/* its root directory, seen by root */
+	const struct passwd *front_user;
 } *world;
 
 static struct identity who;
@@ -54,12 +60,52 @@ fated(enum call call, int *r)
 	return true;
 }
 
+struct passwd *
+getpwnam(const char *name)
+{
+	static struct passwd found;
+
+	if (strcmp(name, PRIV_FRONT_USER) != 0 || world->front_user == NULL)
+		return NULL;
+	found = *world->front_user;
+	return &found;
+}
+
+char *
+mkdtemp(char *name)
+{
+	static char *(*real)(char *);
+	int r;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "mkdtemp");
+	return fated(PLACE, &r) ? NULL : real(name);
+}
+
+/* Done all the same: nothing is left behind. */
+int
+rmdir(const char *name)
+{
+	int done = (int)syscall(SYS_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
+	int r;
+
+	return fated(PLACE_GONE, &r) ? r : done;
+}
+
+int
+chroot(const char *path)
+{
+	int r;
+
+	return fated(ROOT, &r) ? r : (int)syscall(SYS_chroot, path);
+}
+
 int
 setgroups(size_t n, const gid_t *groups)
 {
 	int r;
 
-	return fated(n > 0 ? GROUPS : BACK_GROUPS, &r) ? r :
+	return fated(geteuid() == 0 ? GROUPS : BACK_GROUPS, &r) ? r :
 	    (int)syscall(SYS_setgroups, n, groups);
 }
 
@@ -128,6 +174,24 @@ setuid(uid_t uid)
 	return fated(BACK_UID, &x) ? x : (int)syscall(SYS_setuid, uid);
 }
 
+/* Root looks, who may look everywhere. */
+static bool
+holds_nothing(void)
+{
+	struct dirent *e;
+	DIR *d;
+	int n = 0;
+
+	d = opendir("/");
+	while (d != NULL && (e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	if (d != NULL)
+		closedir(d);
+	return n == 0 && open("/x", O_WRONLY | O_CREAT, 0600) < 0 &&
+	    errno == ENOENT && access("/etc/passwd", F_OK) != 0 &&
+	    access("../../../etc/passwd", F_OK) != 0;
+}
+
 int
 prctl(int what, ...)
 {
@@ -140,6 +204,8 @@ prctl(int what, ...)
 	va_start(ap, what);
 	value = va_arg(ap, unsigned long);
 	va_end(ap);
+	if (call == KEEPCAPS && world != NULL && world->front)
+		world->empty = holds_nothing();
 	if (fated(call, &x))
 		return x;
 	return (int)syscall(SYS_prctl, what, value, 0, 0, 0);
@@ -183,7 +249,10 @@ become(bool (*look)(void))
 	world->n = 0;
 	pid = fork();
 	if (pid == 0) {
-		priv_become(&who);
+		if (world->front)
+			priv_front();
+		else
+			priv_become(&who);
 		world->went_on = true;
 		_exit(look == NULL || look() ? 0 : 1);
 	}
@@ -235,7 +304,7 @@ order_is(const enum call *want)
 }
 
 static void
-test_failures(void)
+test_failures(const char *whose)
 {
 	static const struct {
 		const char *what;
@@ -265,7 +334,12 @@ test_failures(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		snprintf(what, sizeof(what), "ends when %s", rows[i].what);
+		/* Where there are no groups a lie about them is none. */
+		if (world->front && rows[i].call == GROUPS &&
+		    rows[i].fate == LIE)
+			continue;
+		snprintf(what, sizeof(what), "%s ends when %s", whose,
+		    rows[i].what);
 		CHECK(what, ends_when(rows[i].call, rows[i].fate));
 	}
 }
@@ -326,7 +400,7 @@ test_root(void)
 	    become_with_keepcaps() == 0);
 	CHECK("capabilities that outlive the uid end the process",
 	    become_with_securebits() == EX_SOFTWARE);
-	test_failures();
+	test_failures("it");
 	CHECK("never becomes uid 0", refused(0, 1235, 2));
 	CHECK("never gid 0", refused(1234, 0, 2));
 	CHECK("never uid -1, which means: as it is",
@@ -334,6 +408,124 @@ test_root(void)
 	CHECK("never gid -1", refused(1234, (gid_t)-1, 2));
 	CHECK("never more groups than there is room for",
 	    refused(1234, 1235, LOGIN_GROUPS + 1));
+}
+
+static bool
+is_nobody(void)
+{
+	uid_t u[3];
+	gid_t g[3];
+
+	return getresuid(&u[0], &u[1], &u[2]) == 0 && u[0] == 65534 &&
+	    u[1] == 65534 && u[2] == 65534 &&
+	    getresgid(&g[0], &g[1], &g[2]) == 0 && g[0] == 65534 &&
+	    g[1] == 65534 && g[2] == 65534 &&
+	    syscall(SYS_getgroups, 0, NULL) == 0 &&
+	    syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 &&
+	    syscall(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+/* It can not even be looked into: it was root's. */
+static bool
+is_nowhere(void)
+{
+	return access("/", R_OK) != 0 && access("/etc/passwd", F_OK) != 0 &&
+	    access("../../../etc/passwd", F_OK) != 0 &&
+	    open("/x", O_WRONLY | O_CREAT, 0600) < 0;
+}
+
+static bool
+is_somewhere(void)
+{
+	return is_nobody() && access("/etc/passwd", R_OK) == 0;
+}
+
+static bool
+is_its_own(void)
+{
+	return getuid() == 1240 && getgid() == 1241 && is_nowhere();
+}
+
+/* The names that priv_front makes, wherever. */
+static int
+places(void)
+{
+	static const char *const at[] = { "/run", "/tmp", "/" };
+	struct dirent *e;
+	size_t i;
+	int n = 0;
+	DIR *d;
+
+	for (i = 0; i < 3; i++) {
+		d = opendir(at[i]);
+		while (d != NULL && (e = readdir(d)) != NULL)
+			n += strncmp(e->d_name, "imapd.", 6) == 0;
+		if (d != NULL)
+			closedir(d);
+	}
+	return n;
+}
+
+static bool
+front_goes_on_when(enum call call, bool (*look)(void))
+{
+	int status;
+
+	world->call = call;
+	world->fate = FAIL;
+	status = become(look);
+	world->call = NONE;
+	return status == 0;
+}
+
+static const struct passwd front_users[] = {
+	{ .pw_uid = 1240, .pw_gid = 1241 },
+	{ .pw_uid = 0, .pw_gid = 1241 },
+	{ .pw_uid = 1240, .pw_gid = 0 },
+};
+
+static int
+front_as(int i)
+{
+	int status;
+
+	world->front_user = &front_users[i];
+	status = become(is_its_own);
+	world->front_user = NULL;
+	return status;
+}
+
+static void
+test_front(void)
+{
+	static const enum call order[] = { PLACE, PLACE_GONE, ROOT, KEEPCAPS,
+	    GROUPS, GID, UID, NONE };
+	const int before = places();
+
+	world->front = true;
+	if (syscall(SYS_chroot, "/") != 0) {
+		CHECK("the front # SKIP may not change its root", true);
+		return;
+	}
+	CHECK("the front is number 65534 where it has no user",
+	    become(is_nobody) == 0);
+	CHECK("in a directory where not even root finds or makes a file",
+	    world->empty);
+	CHECK("and it can not even look there", become(is_nowhere) == 0);
+	CHECK("it was there before it was another", order_is(order));
+	CHECK("it is " PRIV_FRONT_USER " where there is one",
+	    front_as(0) == 0);
+	CHECK("but never with uid 0", front_as(1) == EX_SOFTWARE);
+	CHECK("nor with gid 0", front_as(2) == EX_SOFTWARE);
+	CHECK("it goes on where chroot is refused",
+	    front_goes_on_when(ROOT, is_somewhere));
+	CHECK("and where there is no place for a directory",
+	    front_goes_on_when(PLACE, is_somewhere));
+	CHECK("and where its name can not be taken away",
+	    front_goes_on_when(PLACE_GONE, is_somewhere));
+	test_failures("the front");
+	CHECK("nothing is left behind", places() == before);
+	world->front = false;
 }
 
 /* As an ordinary user; root becomes one for it. */
@@ -354,6 +546,13 @@ test_user(void)
 	CHECK("and becomes no other", refused(who.uid + 1, who.gid, 0));
 	CHECK("nor gets another gid", refused(who.uid, who.gid + 1, 0));
 	CHECK("nor root", refused(0, 0, 0));
+	world->front = true;
+	CHECK("the front stays that user, too", become(NULL) == 0);
+	CHECK("and keeps its root directory", world->n == 4 &&
+	    world->order[2] == NO_NEW_PRIVS && world->order[3] == DUMPABLE);
+	CHECK("and ends when no_new_privs can not be set",
+	    ends_when(NO_NEW_PRIVS, FAIL));
+	world->front = false;
 	CHECK("ends when getresuid fails", ends_when(SEE_UID, FAIL));
 	CHECK("ends when getresgid fails", ends_when(SEE_GID, FAIL));
 	CHECK("ends when no_new_privs can not be set",
@@ -369,10 +568,12 @@ main(void)
 		return 99;
 	who = (struct identity){ .uid = 1234, .gid = 1235, .groups_n = 2,
 	    .groups = { 1235, 4321 }, .user = "alex", .home = "/" };
-	if (geteuid() == 0)
+	if (geteuid() == 0) {
 		test_root();
-	else
+		test_front();
+	} else {
 		CHECK("becoming a user # SKIP needs root", true);
+	}
 	test_user();
 	return unit_end();
 }

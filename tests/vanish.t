@@ -14,7 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 import login
 from login import HOST, Failure, Room, Tap, all_at_once, children, message, \
-    reset, running, wait_until
+    reset, running, wait_until, workers
 
 PASSWORD = b"firetruck"
 # What crypt(3) takes half a second or more for: time to find the worker in.
@@ -67,7 +67,7 @@ def worker_right(c, p, password=PASSWORD):
     """While the worker looks at a password, at which it is stopped."""
     c.line()
     c.send(b"a LOGIN %s %s\r\n" % (p.name, password))
-    c.worker = wait_until(lambda: children(c.process.pid), "a worker")[0]
+    c.worker = wait_until(lambda: workers(c.process.pid), "a worker")[0]
     os.kill(c.worker, signal.SIGSTOP)
     return said_in(p)
 
@@ -83,7 +83,7 @@ def refusal(c, p):
     c.send(b"a LOGIN %s no\r\n" % p.name)
     wait_until(lambda: any(x.startswith("no login for ") for x in c.log()),
                "the reason of a refusal")
-    wait_until(lambda: not children(c.process.pid), "the worker's end")
+    wait_until(lambda: not workers(c.process.pid), "the worker's end")
     return said_no(p)
 
 
