@@ -84,6 +84,7 @@ struct changes {
 	int64_t read;		/* the farthest that `at` has been */
 	bool locked;
 	bool ended;		/* there is no record behind `at` */
+	bool again;		/* the last record was known */
 	bool failed;		/* nobody knows what there is */
 	bool lost;		/* not told yet: it is another one */
 	bool named;		/* its name is on the disk */
@@ -573,9 +574,16 @@ changes_next(struct changes *c, struct change *out)
 	if (r == 0)
 		end_here(c);
 	c->failed = r < 0;
-	if (c->at > c->read)
+	c->again = c->at <= c->read;
+	if (!c->again)
 		c->read = c->at;
 	return r == 1;
+}
+
+bool
+changes_again(const struct changes *c)
+{
+	return c->again;
 }
 
 void

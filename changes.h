@@ -106,6 +106,8 @@ void		changes_unlock(struct changes *c);
 bool		changes_next(struct changes *c, struct change *out);
 /* The next one is the first again. */
 void		changes_rewind(struct changes *c);
+/* Had we read or added it before, the one that changes_next gave last? */
+bool		changes_again(const struct changes *c);
 /*
  * Appends a record, which counts as read; all were read before. On the disk
  * when it returns E_OK, with `sync`. At a failure (E_FULL, E_IO; E_LIMIT for

@@ -163,8 +163,7 @@ static bool
 can_log(const struct mbox *mbox)
 {
 	return mbox->dir != NULL && mbox->fd >= 0 && mbox->sticky &&
-	    mbox->own->based && mbox->uidvalidity != 0 &&
-	    !mbox->own->log_failed;
+	    mbox->own->based && mbox->uidvalidity != 0;
 }
 
 static bool
@@ -219,6 +218,14 @@ next_modseq(struct mbox_private *own)
 	return own->modseq;
 }
 
+/* Who has put something into the log. */
+enum whose {
+	OURS,
+	THEIRS,
+	/* It is read again: as it was. */
+	SAME,
+};
+
 /* One change to the masks of one message. */
 struct masks {
 	uint8_t add;
@@ -229,14 +236,19 @@ struct masks {
 
 static void
 take_masks(struct mbox *mbox, struct msg *msg, const struct masks *m,
-    bool ours)
+    enum whose whose)
 {
 	const uint8_t flags = m->add | m->drop;
 	const uint32_t words = m->add_words | m->drop_words;
 
 	mbox->own->dirty = true;
-	msg->ours = (uint8_t)((msg->ours & ~flags) | (ours ? flags : 0));
-	msg->our_words = (msg->our_words & ~words) | (ours ? words : 0);
+	if (whose == OURS) {
+		msg->ours |= flags;
+		msg->our_words |= words;
+	} else if (whose == THEIRS) {
+		msg->ours &= (uint8_t)~flags;
+		msg->our_words &= ~words;
+	}
 	msg->add = (uint8_t)((msg->add & ~m->drop) | m->add);
 	msg->drop = (uint8_t)((msg->drop & ~m->add) | m->drop);
 	msg->add_words = (msg->add_words & ~m->drop_words) | m->add_words;
@@ -247,6 +259,7 @@ static void
 take_record(struct mbox *mbox, const struct change *c)
 {
 	struct mbox_private *own = mbox->own;
+	const enum whose whose = changes_again(own->log) ? SAME : THEIRS;
 	struct masks m = { c->set, c->clear, 0, 0 };
 	struct msg *msg;
 	uint32_t i, r;
@@ -263,7 +276,7 @@ take_record(struct mbox *mbox, const struct change *c)
 		for (i = mbox_lower(mbox, c->runs[r].first); i < mbox->n &&
 		    mbox->msgs[i].uid <= c->runs[r].last; i++) {
 			msg = &mbox->msgs[i];
-			take_masks(mbox, msg, &m, false);
+			take_masks(mbox, msg, &m, whose);
 			if (c->modseq > msg->modseq &&
 			    c->modseq <= MODSEQ_MOST)
 				msg->modseq = c->modseq;
@@ -436,20 +449,35 @@ lock(struct mbox *mbox, bool *changed, struct why *why)
 	if (own->adrift)
 		e = put_masks(mbox, why);
 	own->adrift = own->adrift && e != E_OK;
-	if (e == E_OK)
+	if (e == E_OK) {
+		/* What was in it meanwhile may stand in the file. */
+		own->overtaken = own->overtaken || own->log_failed;
+		own->log_failed = false;
 		mark(mbox);
-	else
+	} else {
 		changes_unlock(own->log);
+	}
 	return e;
 }
 
-/* From here on flags go straight into the file, and what we know of first. */
+/*
+ * Until there is one again flags go straight into the file, and what we put
+ * into the log first. What others have put there they may have written by
+ * now, and changed.
+ */
 static void
 do_without(struct mbox *mbox, const struct why *why)
 {
-	log_warn("no log of flags: %s", why == NULL ? "" : why->text);
+	struct mbox_private *own = mbox->own;
+	uint64_t least = changes_generation(own->log);
+
+	if (!own->log_failed) {
+		log_warn("no log of flags: %s", why == NULL ? "" : why->text);
+		keep_ours(mbox);
+	}
 	mbox_changes_leave(mbox);
-	mbox->own->log_failed = true;
+	own->log_least = least;
+	own->log_failed = true;
 }
 
 enum err
@@ -492,7 +520,7 @@ take(struct mbox *mbox, const struct change *c, const struct masks *m,
 
 	for (i = 0; i < chosen->n; i++) {
 		msg = &mbox->msgs[chosen->at[i]];
-		take_masks(mbox, msg, m, true);
+		take_masks(mbox, msg, m, OURS);
 		wear(msg);
 		msg->modseq = c->modseq;
 	}
@@ -605,7 +633,7 @@ mbox_changes_claim(struct mbox *mbox, struct why *why)
 	if (chosen.n > 0)
 		e = add(mbox, &c, &chosen, false, why);
 	for (i = 0; i < chosen.n && e == E_OK; i++) {
-		take_masks(mbox, &mbox->msgs[chosen.at[i]], &m, true);
+		take_masks(mbox, &mbox->msgs[chosen.at[i]], &m, OURS);
 		mbox->msgs[chosen.at[i]].flags |= FLAG_OLD;
 	}
 	changes_unlock(mbox->own->log);

@@ -78,7 +78,7 @@ struct mbox_private {
 	bool relist;		/* the log is to be read from its beginning:
 				 * there are messages of which it may know */
 	bool overtaken;		/* the file says more than the list knows */
-	bool log_failed;	/* there is none for this session */
+	bool log_failed;	/* it could not be had when last tried */
 	bool hurried;		/* waits for no lock for long */
 	bool dirty;		/* messages may have what the file lacks */
 	bool adrift;		/* not all that the list has is in the log */

@@ -479,10 +479,12 @@ class Session(stress.Actor):
         return Job(b'CHECK', self.flushes(self.client.box))
 
     def flushes(self, box):
+        """EXPUNGE that finds nothing waits for no lock, and flushes nothing;
+        CLOSE and UNSELECT wait a second for it, and go without (DESIGN)."""
         begun = self.model.tick(), self.model.spoils
 
         def after(lines, end):
-            if end.startswith(b'OK'):
+            if end.startswith((b'OK CHECK', b'OK Expunged')):
                 self.model.flushed(box, begun)
         return after
 
@@ -622,8 +624,7 @@ class Session(stress.Actor):
                       lambda *_: None)
 
     def unselect(self):
-        self.leave_by(b'UNSELECT', self.flushes(self.client.box) if
-                      self.client.how == b'SELECT' else lambda *_: None)
+        self.leave_by(b'UNSELECT', lambda *_: None)
 
     def idle(self):
         client = self.client

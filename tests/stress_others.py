@@ -164,14 +164,18 @@ class Spoiler(stress.Actor):
         within = kind == 'changes' and way in (self.shorten, self.flip)
         old = kind == 'changes' and way in (self.swap, self.put_back,
                                             self.put_in_place)
-        try:
+        with self.model.lock:
+            self.model.ailing += 1
             self.model.spoilt(within, old)
+        try:
             way(path, other)
             self.model.count('%s: %s' % (kind, way.__name__))
         except FileNotFoundError:       # a session was there before
             pass
         finally:
-            self.model.spoilt(within, old)
+            with self.model.lock:
+                self.model.ailing -= 1
+                self.model.spoilt(within, old)
 
     def remove(self, path, _):
         os.unlink(path)
@@ -221,14 +225,7 @@ class Spoiler(stress.Actor):
         os.utime(path, (then, then))
 
     def a_while(self):
-        """Between two tells: what is promised meanwhile is not written."""
-        with self.model.lock:
-            self.model.ailing += 1
-        try:
-            time.sleep(self.rng.uniform(0.02, 0.4))
-        finally:
-            with self.model.lock:
-                self.model.ailing -= 1
+        time.sleep(self.rng.uniform(0.02, 0.4))
 
     def protect(self, path, _):
         os.chmod(path, 0o400)
