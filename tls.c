@@ -342,8 +342,7 @@ set_rules(SSL_CTX *context)
 	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
 	/* Who is silent costs no buffers; a write may end in the middle. */
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	    SSL_MODE_ENABLE_PARTIAL_WRITE);
 	return SSL_CTX_set_num_tickets(context, 0) &&
 	    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) &&
 	    SSL_CTX_set_cipher_list(context, ciphers_12);

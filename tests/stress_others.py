@@ -3,6 +3,7 @@ a program that rewrites it as they do, and whoever spoils what is kept in
 ~/.imapd. For stress.t.
 """
 
+import errno
 import fcntl
 import os
 import random
@@ -170,8 +171,9 @@ class Spoiler(stress.Actor):
         try:
             way(path, other)
             self.model.count('%s: %s' % (kind, way.__name__))
-        except FileNotFoundError:       # a session was there before
-            pass
+        except OSError as e:    # a session was there before; it is full
+            if e.errno not in (errno.ENOENT, errno.ENOSPC):
+                raise
         finally:
             with self.model.lock:
                 self.model.ailing -= 1
