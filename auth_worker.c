@@ -8,16 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/await.h"
 #include "lib/fs.h"
+#include "lib/limit.h"
 #include "lib/log.h"
 #include "lib/params.h"
 
@@ -56,29 +55,14 @@ keep_only(int *fd)
 	return true;
 }
 
-/* A smaller limit that the starter has set stays. */
-static bool
-limit(int what, rlim_t most)
-{
-	struct rlimit r;
-
-	if (getrlimit(what, &r) != 0)
-		return false;
-	if (r.rlim_cur > most)
-		r.rlim_cur = most;
-	if (r.rlim_max > most)
-		r.rlim_max = most;
-	return setrlimit(what, &r) == 0;
-}
-
 static bool
 set_limits(void)
 {
 #ifndef __SANITIZE_ADDRESS__	/* which maps terabytes */
-	if (!limit(RLIMIT_AS, WORKER_MEMORY))
+	if (!limit_set(RLIMIT_AS, WORKER_MEMORY))
 		return false;
 #endif
-	return limit(RLIMIT_CPU, WORKER_CPU) && limit(RLIMIT_CORE, 0);
+	return limit_set(RLIMIT_CPU, WORKER_CPU) && limit_set(RLIMIT_CORE, 0);
 }
 
 /* PAM's modules wait for helpers of theirs, so SIGCHLD must be as usual. */
@@ -116,39 +100,23 @@ set_apart(pid_t parent, int *fd)
 	return true;
 }
 
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/*
- * Waits until fd can be read: AUTH_RIGHT. Signals are let in only inside
- * ppoll(2), so that none slips in between the look at the flag and the wait.
- */
+/* Waits until fd can be read: AUTH_RIGHT. */
 static enum auth_reason
 await(int fd, int64_t deadline, const sigset_t *let_in,
     const volatile sig_atomic_t *stop)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	struct timespec left;
-	int64_t ms;
-	int r;
 
-	do {
-		if (stop != NULL && *stop)
-			return AUTH_STOPPED;
-		ms = deadline - now();
-		if (ms <= 0)
-			return AUTH_TIMED_OUT;
-		left.tv_sec = ms / 1000;
-		left.tv_nsec = ms % 1000 * 1000000;
-		r = ppoll(&pfd, 1, &left, let_in);
-	} while (r == 0 || (r < 0 && errno == EINTR));
-	return r > 0 ? AUTH_RIGHT : AUTH_BAD_RESULT;
+	switch (await_fds(&pfd, 1, deadline, stop, let_in)) {
+	case 0:
+		return AUTH_RIGHT;
+	case AWAIT_TIMEOUT:
+		return AUTH_TIMED_OUT;
+	case AWAIT_STOPPED:
+		return AUTH_STOPPED;
+	default:
+		return AUTH_BAD_RESULT;
+	}
 }
 
 /* The worker's n bytes, not one more and not one less. */
@@ -156,7 +124,7 @@ static enum auth_reason
 hear(int fd, void *out, size_t n, const sigset_t *let_in,
     const volatile sig_atomic_t *stop)
 {
-	const int64_t deadline = now() + (int64_t)AUTH_TIMEOUT * 1000;
+	const int64_t deadline = await_now() + AUTH_TIMEOUT * INT64_C(1000);
 	char bytes[RESULT_ROOM + 1];
 	enum auth_reason reason;
 	ssize_t done = 1;

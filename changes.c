@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "lib/await.h"
 #include "lib/fs.h"
 #include "lib/hash.h"
 #include "lib/log.h"
@@ -245,15 +246,6 @@ changes_news(const struct changes *c)
 
 /* --- The lock ------------------------------------------------------- */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void
 pause_ms(int64_t ms)
 {
@@ -278,7 +270,7 @@ wait_lock(int fd, int64_t end)
 
 	for (ms = PAUSE_MIN_MS; flock(fd, LOCK_EX | LOCK_NB) != 0;
 	    ms = ms * 2 < PAUSE_MAX_MS ? ms * 2 : PAUSE_MAX_MS) {
-		left = end - now_ms();
+		left = end - await_now();
 		if ((errno != EWOULDBLOCK && errno != EINTR) || left <= 0)
 			return -1;
 		pause_ms(ms < left ? ms : left);
@@ -321,7 +313,7 @@ open_own(struct changes *c, bool create)
 static int
 take(struct changes *c, int seconds)
 {
-	int64_t end = now_ms() + (int64_t)seconds * 1000;
+	int64_t end = await_now() + (int64_t)seconds * 1000;
 	int i;
 
 	for (i = 0; i < TRIES; i++) {

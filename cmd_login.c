@@ -116,7 +116,7 @@ attempt(struct session *s, const struct credentials *c,
 {
 	enum login_answer answer;
 
-	/* Who watches the log wants to see what was said before. */
+	/* Nothing is sent while the monitor is asked, and that takes long. */
 	io_flush(&s->io);
 	answer = ask_login(&s->ask, kind, s->tls_on, s->tag, c);
 	if (answer == LOGIN_YES)

@@ -14,7 +14,6 @@
 #include "sandbox.h"
 #include "tls.h"
 #include "lib/log.h"
-#include "lib/str.h"
 
 /* While it may still read files. Without a certificate there is no STARTTLS,
  * and with --tls nothing at all. */
@@ -37,8 +36,8 @@ static void
 give_up(pid_t monitor)
 {
 	priv_front();
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != monitor)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
+	    getppid() != monitor)
 		_exit(ENDING_STOPPED);
 	sandbox_front();
 	log_open(LOG_TO_NONE);

@@ -336,7 +336,8 @@ serve_stranger(struct session *s, const struct start *start,
 	struct front f = { .session = s, .start = start,
 	    .monitor = getpid() };
 	struct monitor m = { .auth = &start->auth, .peer = peer,
-	    .timeout = start->options.login_timeout, .stop = &stop_signal,
+	    .timeout = start->options.login_timeout,
+	    .may_tls = start->tls_cert != NULL, .stop = &stop_signal,
 	    .front = front_run, .arg = &f };
 
 	priv_hide();

@@ -24,6 +24,7 @@
 
 #include "dotlock.h"
 #include "lock.h"
+#include "lib/await.h"
 #include "lib/log.h"
 
 enum {
@@ -42,20 +43,11 @@ struct holding {
 	int fd;
 	bool write;
 	struct dotlock dot;
-	int64_t touched;	/* the dotlock, in now_ms */
+	int64_t touched;	/* the dotlock, in await_now */
 	bool told;		/* the log knows that there are none */
 };
 
 static struct holding held = { .fd = NONE, .dot = { .fd = NONE } };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /*
  * Sets, drops or asks for the fcntl lock, without waiting. An OFD lock
@@ -158,7 +150,7 @@ pause_random(int64_t left)
 static bool
 may_wait(int64_t end)
 {
-	int64_t left = end - now_ms();
+	int64_t left = end - await_now();
 
 	if (left > 0)
 		pause_random(left);
@@ -184,7 +176,7 @@ lock_read(int fd, int seconds, struct why *why)
 	if (held.write)
 		log_bug("a mailbox locked to write is locked to read");
 	with_flock = !flock_is_fcntl(fd);
-	end = now_ms() + (int64_t)seconds * 1000;
+	end = await_now() + (int64_t)seconds * 1000;
 	while ((e = try_kernel(fd, false, with_flock)) == E_INUSE)
 		if (!may_wait(end))
 			return why_set(why, E_INUSE,
@@ -226,7 +218,7 @@ try_dotlock(int fd, const char *path, enum lock_dotlock dot, struct why *why)
 		return E_OK;
 	e = dotlock_take(&held.dot, path, fd, &no);
 	if (e == E_OK) {
-		held.touched = now_ms();
+		held.touched = await_now();
 		return E_OK;
 	}
 	if (e != E_PERM || dot == DOTLOCK_REQUIRE)
@@ -280,7 +272,7 @@ lock_write(int fd, const char *path, enum lock_dotlock dot, int seconds,
 	if (held.fd != NONE)
 		log_bug("a mailbox is locked to write while one is held");
 	with_flock = !flock_is_fcntl(fd);
-	end = now_ms() + (int64_t)seconds * 1000;
+	end = await_now() + (int64_t)seconds * 1000;
 	while ((e = try_write(fd, path, dot, with_flock, why)) == E_INUSE)
 		if (!may_wait(end))
 			break;
@@ -302,7 +294,7 @@ lock_touch(void)
 
 	if (held.dot.fd == NONE)
 		return;
-	now = now_ms();
+	now = await_now();
 	if (now - held.touched < TOUCH_MS)
 		return;
 	held.touched = now;

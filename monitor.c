@@ -161,7 +161,8 @@ serve(struct monitor *m, bool *heard)
 	if (r == 0)
 		return LOGIN_NO;
 	if (r < 0 || m->refused >= LOGIN_TRIES ||
-	    !wire_request_ok(m->q, m->seq + 1)) {
+	    !wire_request_ok(m->q, m->seq + 1) ||
+	    (m->q->tls && !m->may_tls)) {
 		log_warn("the front says what it may not host=%s",
 		    m->peer->host);
 		kill(m->front_pid, SIGKILL);

@@ -20,6 +20,7 @@ struct monitor {
 	const struct auth *auth;
 	const struct peer *peer;
 	int timeout;		/* seconds until somebody must be logged in */
+	bool may_tls;		/* a front may go on, and pass the bytes */
 	const volatile sig_atomic_t *stop;
 	/* The front: runs in a process of its own until the connection is
 	 * over or the client is logged in, and returns an enum ending. */

@@ -20,12 +20,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/limit.h"
 #include "lib/log.h"
 
 /* From 424 on a call has the same number on every machine. */
@@ -123,10 +123,11 @@ allow_place(int rules, uint64_t handled, const struct sandbox_dir *dir)
 		return 0;
 	rule.fs &= handled;
 	r = fstat(fd, &st);
-	if (!S_ISDIR(st.st_mode))
-		rule.fs &= ON_FILES;
-	if (r == 0)
+	if (r == 0) {
+		if (!S_ISDIR(st.st_mode))
+			rule.fs &= ON_FILES;
 		r = (int)syscall(NR_LANDLOCK_ADD, rules, RULE_PATH, &rule, 0);
+	}
 	close(fd);
 	return r;
 }
@@ -432,21 +433,11 @@ filter_session(void)
 }
 #endif
 
-/* A smaller limit that the starter has set stays. */
 static void
 limit(int what, rlim_t most)
 {
-	struct rlimit r;
-
-	if (getrlimit(what, &r) == 0) {
-		if (r.rlim_cur > most)
-			r.rlim_cur = most;
-		if (r.rlim_max > most)
-			r.rlim_max = most;
-		if (setrlimit(what, &r) == 0)
-			return;
-	}
-	log_info("sandbox: a limit is not set: %s", strerror(errno));
+	if (!limit_set(what, most))
+		log_info("sandbox: a limit is not set: %s", strerror(errno));
 }
 
 /* Where there is no filter these are what is left. poll(2) counts against

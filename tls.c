@@ -34,7 +34,8 @@ tls_free(struct tls_keys *keys)
 int
 tls_accept(struct tls_keys *keys, struct io *io, struct why *why)
 {
-	tls_load(NULL, (const char *)keys, why);
+	(void)keys;
+	why_set(why, E_NOENT, "this program was built without TLS");
 	io->gone = true;
 	return io->ended = IO_FAIL;
 }

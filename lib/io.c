@@ -95,15 +95,6 @@ io_await_client(struct io *io, short events, int64_t until)
 	return io_await(io, &pfd, 1, until);
 }
 
-/* No descriptor is looked at, and no deadline: neither a client who is gone
- * nor one who chose his moment is told sooner. */
-void
-io_pause(struct io *io, int64_t until)
-{
-	io_flush(io);
-	io_await(io, NULL, 0, until);
-}
-
 void
 io_wipe(struct io *io)
 {

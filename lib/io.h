@@ -70,9 +70,6 @@ void	io_deadline(struct io *io, int seconds);
 
 /* The clock of deadlines, in milliseconds. */
 int64_t	io_now(void);
-/* Waits until io_now() is `until`, beyond the deadline if need be, or until a
- * signal ends all waiting. What was written is sent before; nothing is read. */
-void	io_pause(struct io *io, int64_t until);
 /* Overwrites all input but what is still to be taken: there was a password
  * in it. */
 void	io_wipe(struct io *io);

@@ -25,8 +25,8 @@ DOORS = [
      'LOCK_SH LOCK_EX LOCK_UN F_SETLEASE'),
     # imapd.c asks whether descriptors 0 to 2 are open.
     ('fcntl', 'lock.c imapd.c', 'fcntl', ''),
-    # auth_worker.c waits for the process that looks at a password.
-    ('waiting', 'lib/io.c lib/await.c auth_worker.c', 'poll ppoll select pselect', ''),
+    # io.c asks what is there already.
+    ('waiting', 'lib/io.c lib/await.c', 'poll ppoll select pselect', ''),
     # tls.c passes a session's bytes on, which are not the client's yet.
     # wire.c: between our own processes.
     ('the client\'s bytes', 'lib/io.c tls.c lib/wire.c',
@@ -124,8 +124,8 @@ DOORS = [
      'options.c imapd.c lib/log.c dotlock.c auth_worker.c doctor_place.c '
      'monitor.c front.c',
      'exit _exit _Exit quick_exit abort atexit raise kill', ''),
-    # await.c and auth_worker.c let signals in while they wait and at no other
-    # moment.
+    # await.c lets signals in while it waits and at no other moment;
+    # auth_worker.c starts a process that has none of ours.
     ('signals', 'imapd.c lib/await.c auth_worker.c',
      'signal sigaction sigprocmask sigsuspend alarm setitimer', ''),
     ('jumps', NOWHERE, 'setjmp longjmp sigsetjmp siglongjmp', ''),

@@ -231,18 +231,18 @@ def change_mail(t):
     t.ask(b"STORE 1 +FLAGS (\\Flagged $Work)", rb"FETCH \(FLAGS .*\\Flagged")
     t.ask(b"STORE 5 +FLAGS \\Deleted", rb"\\Deleted")
     t.ask(b"EXPUNGE", rb"^\* 5 EXPUNGE")
-    t.ask(b"CREATE work/new")
-    t.literal(b"APPEND work/new (\\Seen) \"01-Feb-2003 04:05:06 +0700\"",
+    t.ask(b"CREATE plans/new")
+    t.literal(b"APPEND plans/new (\\Seen) \"01-Feb-2003 04:05:06 +0700\"",
               b"Subject: appended\r\n\r\nx\r\n", rb"APPENDUID")
-    t.ask(b"COPY 1:2 work/new", rb"COPYUID")
+    t.ask(b"COPY 1:2 plans/new", rb"COPYUID")
     t.ask(b"CHECK")
     t.ask(b"CREATE gone")
     t.ask(b'LIST "" *', rb"^\* LIST .* INBOX$", rb"^\* LIST .* gone$",
-          rb"^\* LIST .* work/new$")
+          rb"^\* LIST .* plans/new$")
     t.ask(b"DELETE gone")
     if b"gone" in t.ask(b'LIST "" *'):
         t.bad.append("gone is still there")
-    t.ask(b"STATUS work/new (MESSAGES)", rb"MESSAGES 3")
+    t.ask(b"STATUS plans/new (MESSAGES)", rb"MESSAGES 3")
     t.ask(b"SELECT ../passwd", end=b"NO")
     t.ask(b"SELECT /passwd", end=b"NO")
 
@@ -291,7 +291,7 @@ def check_files(room, name, uid):
         yield "the UIDs are not in INBOX"
     if not re.search(rb"^X-Status: .*F", box, re.M):
         yield "no message is flagged in INBOX"
-    made = "home/%s/work/new" % name
+    made = "home/%s/plans/new" % name
     if re.findall(rb"^Subject: (.*)$", room.box(made), re.M)[-3:] != [
             b"appended"] + [m[0] for m in MAIL[:2]]:
         yield "%s has %r" % (made, room.box(made))
