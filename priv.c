@@ -85,6 +85,20 @@ prove_no_way_back(const struct identity *who)
 }
 
 /*
+ * What a program could have that is started from here: none is. Who has not
+ * the right to drop them (CAP_SETPCAP) keeps them, for nothing: no_new_privs
+ * lets nobody use them.
+ */
+static void
+drop_bounds(void)
+{
+	int cap;
+
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
+/*
  * Groups first, then gid, then uid: each needs rights that the next takes
  * away.
  */
@@ -96,6 +110,7 @@ change(const struct identity *who)
 	    "asked to become nobody");
 	must_not(who->groups_n > LOGIN_GROUPS, "too many groups");
 	must(prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)");
+	drop_bounds();
 	must(setgroups(who->groups_n, who->groups), "setgroups");
 	must(setresgid(who->gid, who->gid, who->gid), "setresgid");
 	must(setresuid(who->uid, who->uid, who->uid), "setresuid");

@@ -25,6 +25,8 @@ log_open(enum log_to to)
 	log_to = to;
 	if (to == LOG_TO_SYSLOG)
 		openlog(IMAPD_NAME, LOG_PID | LOG_NDELAY, LOG_MAIL);
+	else
+		closelog();
 }
 
 void

@@ -211,7 +211,7 @@ def look_at_worker(c):
 
 
 def test_worker(room, tap):
-    name = "CVE-1999-1224: who looks at the password is apart from the " \
+    name = "CVE-1999-1224, CVE-1999-1445: who looks at the password is apart from the " \
         "client, and leaves no core"
     if not ROOT:
         tap.skip(name, "needs root")    # so well apart is it
@@ -549,7 +549,8 @@ def main():
              "passwords of every size", login_cases.sizes()),
             ("the longest that can be right", login_cases.longest()),
             ("CVE-2019-11500: NUL at every place", login_cases.nul_anywhere()),
-            ("CVE-2008-1218, CVE-2019-10691, CVE-2004-0777: bytes with a "
+            ("CVE-2008-1218, CVE-2019-10691, CVE-2020-7046, "
+             "CVE-2004-0777: bytes with a "
              "meaning", login_cases.odd_bytes()),
             ("who can not log in", login_cases.strangers()),
             ("nobody can be asked", login_cases.unavailable(room)),

@@ -190,6 +190,20 @@ def no_globals(t):
                 yield f.at(m.start(), 'a static in a function: ' + name)
 
 
+def handlers(t):
+    """CVE-2024-6387 and CVE-2006-5051 are what comes of more."""
+    for f in t.program:
+        for m in re.finditer(r'\bsa_(?:handler|sigaction) = (\w+)|'
+                             r'\bsignal\s*\(\s*\w+,\s*(\w+)', f.code):
+            name = m.group(1) or m.group(2)
+            if not name.startswith('SIG_') and not re.search(
+                    r'^%s\(int sig\)\n\{\n\t\w+ = sig;\n\}' % name,
+                    f.code, re.M):
+                yield f.at(m.start(), 'does work: ' + name)
+
+
+H = 'a signal handler only says so (CVE-2024-6387, CVE-2006-5051)'
+
 RULES = [
     ('no line has more than 80 columns', columns),
     ('white space is in its place', blanks),
@@ -203,6 +217,7 @@ RULES = [
     ('long functions say why they are', lengths),
     ('no file is too long', file_lengths),
     ('the process has no variables but the known ones', no_globals),
+    (H, handlers),
 ]
 
 LONG = 'static void\nlong_one(void)\n{\n%s}\n' % ('\tnext();\n' * 60)
@@ -247,6 +262,9 @@ PLANTS = [
     (G, 'view.c', 'static char *const *next;\n'),
     (G, 'view.c', 'int\ncount(void)\n{\n\tstatic int n;\n\n\treturn n;\n}\n'),
     (G, 'lock.c', 'static int other;\n'),
+    (H, 'imapd.c', 'static void\non_hup(int sig)\n{\n\tlog_info("x");\n}\n'
+     'static struct sigaction hup = { .sa_handler = on_hup };\n'),
+    (H, 'imapd.c', '\tsignal(SIGALRM, elsewhere);\n'),
     (G, 'lib/set.h', 'extern int x;\nint y;\n'),
 ]
 

@@ -204,6 +204,8 @@ prctl(int what, ...)
 	va_start(ap, what);
 	value = va_arg(ap, unsigned long);
 	va_end(ap);
+	if (what == PR_CAPBSET_READ || what == PR_CAPBSET_DROP)
+		return (int)syscall(SYS_prctl, what, value, 0, 0, 0);
 	if (call == KEEPCAPS && world != NULL && world->front)
 		world->empty = holds_nothing();
 	if (fated(call, &x))
@@ -271,6 +273,18 @@ ends_when(enum call call, enum fate fate)
 	status = become(NULL);
 	world->call = NONE;
 	return status == EX_SOFTWARE && !world->went_on;
+}
+
+/* Nor could a program have any. */
+static bool
+is_bound(void)
+{
+	unsigned long cap;
+
+	for (cap = 0; cap < 64; cap++)
+		if (syscall(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+			return false;
+	return true;
 }
 
 static bool
@@ -395,6 +409,7 @@ test_root(void)
 
 	CHECK("becomes the user, all three ids, groups and no more",
 	    become(is_alex) == 0);
+	CHECK("no capability can be gained", become(is_bound) == 0);
 	CHECK("groups, then gid, then uid, then the proof", order_is(order));
 	CHECK("PR_SET_KEEPCAPS of a starter is undone",
 	    become_with_keepcaps() == 0);
