@@ -82,7 +82,8 @@ $(O)/without: always
 	@echo '$(WITHOUT)' | cmp -s - $@ || echo '$(WITHOUT)' >$@
 $(O)/auth.o $(O)/auth_user.o $(O)/imapd.o $(O)/priv.o $(O)/lib/charset.o \
 	$(O)/tests/unit_auth.o: $(O)/without
-$(O)/tls.o $(O)/tests/unit_tls.o: $(O)/without
+$(O)/tls.o $(O)/tests/unit_tls.o $(O)/tests/unit_tls_session.o: \
+	$(O)/without
 
 # A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
 VALIDATE = $(patsubst %,$(O)/tests/%.o,validate validate_fetch \
@@ -120,7 +121,7 @@ check:
 		offlineimap3=offlineimap procmail=procmail \
 		libsasl2-modules=$(wildcard /usr/lib/*/sasl2/libplain.so) \
 		iproute2=/sbin/ip maildrop=maildrop \
-		exim4-daemon-light=/usr/sbin/sendmail
+		exim4-daemon-light=/usr/sbin/sendmail strace=strace
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
 	@$(MAKE) -s STATIC=1
@@ -201,6 +202,11 @@ check-time:
 	@tests/packages python3=python3 procmail=procmail mutt=mutt
 	@$(MAKE) -s all
 	@IMAPD=$(BIN) tests/check_time
+
+# make footprint: the memory of a connection, by root.
+.PHONY: footprint
+footprint: all
+	@IMAPD=$(BIN) tests/footprint
 
 # make torture TORTURE=n: n kills and n power cuts, and every call failing
 # in every way there is, n at most; 1,000 messages by each MDA and each lock;
