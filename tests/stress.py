@@ -25,6 +25,8 @@ import time
 import traceback
 
 NOBODY = 65534          # who the servers are when root runs the tests
+# With LOGIN set the servers begin as root, and each session with a login.
+LOGIN = 'LOGIN' in os.environ and os.geteuid() == 0
 ROOT = os.geteuid() == 0
 PATIENCE = 90           # seconds; nothing takes as long
 BOXES = ('INBOX', 'box')
@@ -134,7 +136,8 @@ class Client:
         """A server at the other end of a socket."""
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(program, stdin=theirs,
-            stdout=theirs, stderr=log, env=env, cwd='/', preexec_fn=demote)
+            stdout=theirs, stderr=log, env=env, cwd='/',
+            preexec_fn=None if LOGIN else demote)
         theirs.close()
         ours.settimeout(PATIENCE)
         self.socket, self.file = ours, ours.makefile('rb')

@@ -10,7 +10,7 @@ with kills and a spoiler. Longer ones are rounds of LENGTH seconds (20) whose
 plans are drawn by lot from SEED, which is printed; the order in which the
 system runs the actors can not be repeated. PLAN="kill=0 foreign" fixes what
 may happen in each. KEEP=DIR keeps what a failed round left there. VERBOSE
-says what was done.
+says what was done. With LOGIN=1, as root, each session begins with a login.
 """
 
 import os

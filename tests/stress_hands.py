@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import stress
+from login import crypted
 from stress import BOXES, NUMBER, PATIENCE, Wrong, flat
 from stress_model import DELETED, FIRST_DELIVERED, appended
 
@@ -65,7 +66,22 @@ class Client(stress.Client):
         for name in ('ASAN_OPTIONS', 'UBSAN_OPTIONS'):
             if name in os.environ:
                 env[name] = os.environ[name]
-        self.start(program, env, self.log)
+        self.start(program + self.doors() if stress.LOGIN else program, env,
+                   self.log)
+        if stress.LOGIN:
+            self.ask(b'LOGIN alex firetruck')
+
+    def doors(self):
+        """Who may come in, and where the mail is."""
+        path = os.path.join(self.model.base, 'passwords')
+        if not os.path.exists(path):
+            with open(path + self.who, 'w') as f:
+                f.write('alex:%s:%d:%d::%s\n' % (
+                    crypted(b'firetruck'), stress.NOBODY,
+                    stress.NOBODY, self.model.home))
+            os.chmod(path + self.who, 0o600)
+            os.rename(path + self.who, path)
+        return ['--auth=file:' + path, '--plaintext=yes']
 
     def heard(self, data):
         self.said.write(data)
