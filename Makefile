@@ -121,7 +121,9 @@ check:
 		offlineimap3=offlineimap procmail=procmail \
 		libsasl2-modules=$(wildcard /usr/lib/*/sasl2/libplain.so) \
 		iproute2=/sbin/ip maildrop=maildrop \
-		exim4-daemon-light=/usr/sbin/sendmail strace=strace
+		exim4-daemon-light=/usr/sbin/sendmail \
+		strace=strace systemd=systemd-socket-activate \
+		openssl=openssl
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
 	@$(MAKE) -s STATIC=1
@@ -142,15 +144,26 @@ run:
 
 # make install DESTDIR= PREFIX= SYSCONFDIR=: nothing is ever setuid.
 # Configuration that is there already and differs is an admin's work: it is
-# kept. Running sessions keep the program that they have.
+# kept. Units of systemd are not: hers are in /etc, beside ours. Running
+# sessions keep the program that they have.
+#
+# It makes files alone, and uninstall takes all of them away; a user is made by
+# who reads the line, or by a package in its own way.
 SYSCONFDIR = /etc
 DOCS = README DESIGN INDEX LOCKING VIOLATIONS CHANGES LICENSE
-CONFIG = xinetd.d/imap pam.d/imap
+CONFIG = xinetd.d/imap xinetd.d/imaps pam.d/imap
+UNITS = imap.socket imap@.service imaps.socket imaps@.service
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 MAN8 = $(DESTDIR)$(PREFIX)/share/man/man8
 DOC = $(DESTDIR)$(PREFIX)/share/doc/imapd
+UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ETC = $(DESTDIR)$(SYSCONFDIR)
 CONFIGURED = sed s,/usr/local/sbin,$(PREFIX)/sbin,
+# PAM is configured in one way by Debian and in another by Red Hat, which has
+# this file.
+PAM = $(if $(wildcard $(SYSCONFDIR)/pam.d/password-auth),.redhat)
+OURS = ours=$$f; test $$f != pam.d/imap || ours=pam.d/imap$(PAM)
+FRONT = imapd-net
 
 .PHONY: install
 install: $(BIN)
@@ -158,30 +171,43 @@ install: $(BIN)
 		echo "PREFIX=$(PREFIX): xinetd takes absolute paths without" \
 			"spaces and signs only" >&2; exit 1;; esac
 	@set -e; umask 022; \
-	install -d "$(SBIN)" "$(MAN8)" "$(DOC)" "$(ETC)/xinetd.d" \
-		"$(ETC)/pam.d"; \
+	install -d "$(SBIN)" "$(MAN8)" "$(DOC)" "$(UNIT)" \
+		"$(ETC)/xinetd.d" "$(ETC)/pam.d"; \
 	install -m 755 $(BIN) "$(SBIN)/imapd.new"; \
 	mv -f "$(SBIN)/imapd.new" "$(SBIN)/imapd"; \
 	install -m 644 imapd.8 "$(MAN8)/imapd.8"; \
 	install -m 644 $(DOCS) "$(DOC)"; \
+	for f in $(UNITS); do \
+		$(CONFIGURED) systemd/$$f >"$(UNIT)/$$f"; \
+	done; \
 	for f in $(CONFIG); do \
+		$(OURS); \
 		if test ! -e "$(ETC)/$$f"; then \
-			$(CONFIGURED) $$f >"$(ETC)/$$f"; \
-		elif ! $(CONFIGURED) $$f | cmp -s - "$(ETC)/$$f"; then \
+			$(CONFIGURED) $$ours >"$(ETC)/$$f"; \
+		elif ! $(CONFIGURED) $$ours | cmp -s - "$(ETC)/$$f"; then \
 			echo "$(ETC)/$$f is kept; how ours differs:"; \
-			echo "    $(CONFIGURED) $$f |" \
+			echo "    $(CONFIGURED) $$ours |" \
 				"diff -u '$(ETC)/$$f' -"; \
 		fi; \
 	done; \
-	echo "How to turn it on stands in $(ETC)/xinetd.d/imap."
+	test "$(DESTDIR)" || test "$$(id -u)" != 0 || id $(FRONT) >/dev/null \
+		2>&1 || { echo "What reads the network becomes nobody; to" \
+		"have it become a user of its own:"; echo "    useradd" \
+		"--system --user-group --no-create-home" \
+		"--home-dir /nonexistent --shell /usr/sbin/nologin $(FRONT)"; \
+	}; \
+	echo "How to turn it on stands in $(ETC)/xinetd.d/imap and, for" \
+		"systemd, $(UNIT)/imap.socket."
 
 .PHONY: uninstall
 uninstall:
 	@rm -f "$(SBIN)/imapd" "$(MAN8)/imapd.8"
 	@for f in $(DOCS); do rm -f "$(DOC)/$$f"; done
+	@for f in $(UNITS); do rm -f "$(UNIT)/$$f"; done
 	@rmdir "$(DOC)" 2>/dev/null || true
 	@for f in $(CONFIG); do \
-		if $(CONFIGURED) $$f | cmp -s - "$(ETC)/$$f"; then \
+		$(OURS); \
+		if $(CONFIGURED) $$ours | cmp -s - "$(ETC)/$$f"; then \
 			rm -f "$(ETC)/$$f"; \
 		elif test -e "$(ETC)/$$f"; then \
 			echo "$(ETC)/$$f was edited and stays"; \

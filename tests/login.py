@@ -70,7 +70,8 @@ class Tap:
 
 def crypted(password, rounds=1000):
     """As crypt(3) has it; Python's own module for it is going away."""
-    lib = ctypes.CDLL("libcrypt.so.1")
+    # One after the other: crypt(3) has one place for its answer.
+    lib = ctypes.PyDLL("libcrypt.so.1")
     lib.crypt.restype = ctypes.c_char_p
     made = lib.crypt(password, b"$6$rounds=%d$saltsalt$" % rounds)
     return made.decode()
