@@ -150,7 +150,7 @@ run:
 # It makes files alone, and uninstall takes all of them away; a user is made by
 # who reads the line, or by a package in its own way.
 SYSCONFDIR = /etc
-DOCS = README DESIGN INDEX LOCKING VIOLATIONS CHANGES LICENSE
+DOCS = README DESIGN INDEX LOCKING SECURITY VIOLATIONS CHANGES LICENSE
 CONFIG = xinetd.d/imap xinetd.d/imaps pam.d/imap
 UNITS = imap.socket imap@.service imaps.socket imaps@.service
 SBIN = $(DESTDIR)$(PREFIX)/sbin
@@ -252,13 +252,15 @@ torture:
 		KILLS=$(TORTURE) CUTS=$(TORTURE) TORTURE=$(TORTURE) \
 		tests/$$t.t || bad=1; done; exit $$bad
 
-# make fuzz T=SECONDS: new seeds until the time is over.
+# make fuzz T=SECONDS: new seeds until the time is over; then 100,000 lies for
+# the monitor.
 T = 600
 .PHONY: fuzz
 fuzz:
 	@$(MAKE) -s SAN=1 tests
 	@tests/fuzz_for $(T) obj-san/tests/fuzz_commands \
 		obj-san/tests/fuzz_mailbox
+	@LIES=100000 obj-san/tests/unit_monitor
 
 .PHONY: clean
 clean:

@@ -19,7 +19,8 @@ import hostile
 from service import XINETD, crypt_hash, listens
 
 tap = hostile.Tap()
-DOCS = "README DESIGN INDEX LOCKING VIOLATIONS CHANGES LICENSE".split()
+DOCS = ("README DESIGN INDEX LOCKING SECURITY VIOLATIONS CHANGES "
+        "LICENSE").split()
 XINETD_D = "etc/xinetd.d/imap"
 XINETD_TLS = "etc/xinetd.d/imaps"
 PAM_D = "etc/pam.d/imap"

@@ -207,7 +207,7 @@ check_held_back(void)
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		took = table[i].took;
 		monitor(fails_thrice, &m);
-		CHECK("a refusal is held back for a whole multiple of 3 s",
+		CHECK("held back for a whole multiple of 3 s (CVE-2016-6210)",
 		    refused == 3 && held[0] == table[i].held &&
 		    held[1] == table[i].held && held[2] == table[i].held);
 	}
