@@ -44,11 +44,12 @@ nothing_to_say(void)
 	return true;
 }
 
-/* Of the parent's descriptors, one. */
+/* Of the parent's descriptors, one, which no program gets that a module
+ * starts: whoever has it says who has logged in. */
 static bool
 keep_only(int *fd)
 {
-	if (*fd != 3 && dup2(*fd, 3) < 0)
+	if (*fd != 3 && dup3(*fd, 3, O_CLOEXEC) < 0)
 		return false;
 	*fd = 3;
 	fs_close_from(4);

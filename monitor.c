@@ -228,6 +228,7 @@ static bool
 run(struct monitor *m)
 {
 	enum login_answer answer;
+	char user[257];
 	bool heard;
 	int r;
 
@@ -243,7 +244,8 @@ run(struct monitor *m)
 	}
 	if (take_over(m))
 		return true;
-	log_warn("the front is gone in the middle of a login host=%s",
+	log_warn("the front is gone in the middle of a login user=%s host=%s",
+	    log_clean(str_c(m->who.user), user, sizeof(user)),
 	    m->peer->host);
 	if (m->front_pid != 0)
 		reap(m, 0);

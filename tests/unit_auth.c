@@ -272,7 +272,9 @@ is_apart(void)
 	    cpu.rlim_max <= 30 && memory.rlim_max <= 256 << 20 &&
 	    umask(0) == 077 && prctl(PR_GET_DUMPABLE) == 0 &&
 	    getcwd(cwd, sizeof(cwd)) != NULL && strcmp(cwd, "/") == 0 &&
-	    getsid(0) == getpid();
+	    getsid(0) == getpid() &&
+	    /* A module's helper that has the pipe would be believed. */
+	    fcntl(3, F_GETFD) == FD_CLOEXEC;
 }
 
 /* The worker's answer, on its way out. */
