@@ -81,6 +81,7 @@ cmd_logout(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)uid;
 	if (parse_end(p) != 0)
 		return RES_BAD;
+	mbox_leave(s->mbox, true);
 	if (s->options->expunge_on & ON_LOGOUT)
 		cmd_expunge_marked(s);
 	reply_raw(&s->reply, STR("* BYE "));

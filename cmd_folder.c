@@ -153,6 +153,7 @@ deselect(struct session *s)
 {
 	struct why why = { .text = "" };
 
+	mbox_leave(s->mbox, true);
 	if (expunge_on(s, ON_SELECT, &why) != E_OK) {
 		log_warn("SELECT: deleted messages stay: %s", why.text);
 		reply_raw(&s->reply, STR("* NO Deleted messages stay: "));
@@ -220,9 +221,12 @@ cmd_close(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	(void)uid;
 	if (parse_end(p) != 0)
 		return RES_BAD;
+	mbox_leave(s->mbox, true);
 	e = expunge_on(s, ON_CLOSE, &why);
-	if (e != E_OK)
+	if (e != E_OK) {
+		mbox_leave(s->mbox, false);
 		return outcome_err(o, e, &why);
+	}
 	cmd_folder_leave(s);
 	return RES_OK;
 }

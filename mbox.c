@@ -662,12 +662,20 @@ mbox_open(struct mbox **out, const char *path, bool inbox, const char *dir,
 }
 
 void
+mbox_leave(struct mbox *mbox, bool leaving)
+{
+	if (mbox != NULL)
+		mbox->own->leaving = leaving;
+}
+
+void
 mbox_close(struct mbox *mbox)
 {
 	struct why why = { .text = "" };
 
 	if (mbox == NULL)
 		return;
+	mbox_leave(mbox, true);
 	if (mbox->own->claims && mbox_flush(mbox, true, &why) != E_OK)
 		log_warn("flags are not in the mailbox file yet: %s",
 		    why.text);

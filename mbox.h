@@ -80,6 +80,10 @@ struct mbox {
  */
 enum err	mbox_open(struct mbox **out, const char *path, bool inbox,
 		    const char *dir, struct why *why);
+/* Before the last change to a mailbox (NULL is fine) that is about to be
+ * closed: mail that is found from now on is left \Recent for somebody who will
+ * be told of it. False takes that back. */
+void		mbox_leave(struct mbox *mbox, bool leaving);
 void		mbox_close(struct mbox *mbox);
 
 /*

@@ -62,6 +62,7 @@ struct mbox_private {
 	/* For writing. */
 	const struct mbox_writer *writer;	/* NULL: reads only */
 	bool claims;		/* MBOX_SELECT: new mail is \Recent here */
+	bool leaving;		/* but not what nobody will be told of */
 	bool may_write;		/* the system lets us */
 	bool unsettled;		/* something of the list is to be stamped */
 	bool shown;		/* the list's UIDs count: somebody may know

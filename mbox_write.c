@@ -496,6 +496,7 @@ mbox_fix_uidvalidity(struct mbox *mbox, struct why *why)
 static enum err
 stamp_from(struct mbox *mbox, uint32_t first, struct why *why)
 {
+	const bool claims = mbox->own->claims && !mbox->own->leaving;
 	bool open = any_bits(mbox, MSG_OPEN), changed = false;
 	struct rewrite r;
 	struct msg *msg;
@@ -511,12 +512,12 @@ stamp_from(struct mbox *mbox, uint32_t first, struct why *why)
 			continue;
 		r.items[i].stamped = true;
 		mbox_stamp_of(mbox, msg, &r.items[i].stamp);
-		if (mbox->own->claims)
+		if (claims)
 			r.items[i].stamp.flags |= FLAG_OLD;
 	}
 	if (e == E_OK)
 		e = mbox_rewrite(mbox, first, &r, why);
-	for (i = 0; i < r.n && e == E_OK && mbox->own->claims; i++)
+	for (i = 0; i < r.n && e == E_OK && claims; i++)
 		if (r.items[i].stamp.uid != 0)
 			mbox->msgs[first + i].flags |= FLAG_OLD;
 	free(r.items);
@@ -573,8 +574,8 @@ stamp_new(struct mbox *mbox, struct why *why)
 static enum err
 claim(struct mbox *mbox, struct why *why)
 {
-	return mbox->own->claims && mbox_fresh(mbox) > 0 ?
-	    mbox_changes_claim(mbox, why) : E_OK;
+	return mbox->own->claims && !mbox->own->leaving &&
+	    mbox_fresh(mbox) > 0 ? mbox_changes_claim(mbox, why) : E_OK;
 }
 
 /* Under the write lock, synced. */
