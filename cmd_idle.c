@@ -6,9 +6,10 @@
 #include "session.h"
 
 #include "watch.h"
+#include "lib/await.h"
 #include "lib/params.h"
 
-/* What it waits for besides the client and hints, in io_now(). */
+/* What it waits for besides the client and hints, in await_now(). */
 struct idle {
 	struct watch watch;
 	int64_t look;		/* at the mailbox */
@@ -28,14 +29,14 @@ sooner(int64_t a, int64_t b)
 static int64_t
 next_look(const struct idle *idle)
 {
-	return io_now() + (idle->watch.fd < 0 ? IDLE_LOOK_BLIND_MS :
+	return await_now() + (idle->watch.fd < 0 ? IDLE_LOOK_BLIND_MS :
 	    IDLE_LOOK_MS);
 }
 
 static void
 begin(struct session *s, struct idle *idle)
 {
-	int64_t now = io_now();
+	int64_t now = await_now();
 
 	*idle = (struct idle){ .watch.fd = -1,
 	    .alive = now + IDLE_ALIVE_MS };
@@ -57,7 +58,7 @@ static void
 stay_alive(struct session *s, struct idle *idle)
 {
 	reply_raw(&s->reply, STR("* OK Still here\r\n"));
-	idle->alive = io_now() + IDLE_ALIVE_MS;
+	idle->alive = await_now() + IDLE_ALIVE_MS;
 }
 
 /*
@@ -67,8 +68,8 @@ stay_alive(struct session *s, struct idle *idle)
 static void
 take_hint(struct idle *idle)
 {
-	if (watch_take(&idle->watch) && io_now() >= idle->deaf)
-		idle->look = sooner(idle->look, io_now() + IDLE_GATHER_MS);
+	if (watch_take(&idle->watch) && await_now() >= idle->deaf)
+		idle->look = sooner(idle->look, await_now() + IDLE_GATHER_MS);
 }
 
 /*
@@ -80,26 +81,26 @@ look(struct session *s, struct idle *idle)
 {
 	idle->look = next_look(idle);
 	if (!session_tell_idle(s))
-		idle->look = idle->deaf = io_now() + IDLE_LOOK_BLIND_MS;
+		idle->look = idle->deaf = await_now() + IDLE_LOOK_BLIND_MS;
 	watch_also(&idle->watch, mbox_changes_path(s->mbox));
 	if (!mbox_unflushed(s->mbox))
 		idle->flush = 0;
 	else if (idle->flush == 0)
-		idle->flush = io_now() + FLUSH_MS;
+		idle->flush = await_now() + FLUSH_MS;
 }
 
 static void
 flush(struct session *s, struct idle *idle)
 {
 	session_flush(s);
-	idle->flush = io_now() + FLUSH_MS;
-	idle->look = io_now();
+	idle->flush = await_now() + FLUSH_MS;
+	idle->look = await_now();
 }
 
 static void
 when_due(struct session *s, struct idle *idle)
 {
-	int64_t now = io_now();
+	int64_t now = await_now();
 
 	if (s->mbox != NULL && idle->flush != 0 && now >= idle->flush)
 		flush(s, idle);
@@ -125,7 +126,7 @@ wait_for_client(struct session *s, struct idle *idle)
 		if (r == IO_OTHER)
 			take_hint(idle);
 		else if (r == IO_TIMEOUT && idle->end != 0 &&
-		    io_now() >= idle->end)
+		    await_now() >= idle->end)
 			return s->io.ended = IO_TIMEOUT;
 	} while (r == IO_OTHER || r == IO_TIMEOUT);
 	return r;

@@ -6,6 +6,7 @@
  */
 #include "front.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "priv.h"
 #include "sandbox.h"
 #include "tls.h"
+#include "lib/fs.h"
 #include "lib/log.h"
 
 /* While it may still read files. Without a certificate there is no STARTTLS,
@@ -31,16 +33,36 @@ load_keys(struct front *f)
 	return f->session->tls != NULL || !start->tls;
 }
 
+/*
+ * The client, the monitor and the session: not the log on descriptor 2, nor
+ * what libraries have opened. Nothing is opened from now on, so nothing can
+ * get these numbers. A sanitizer reports on 2.
+ */
+static void
+keep_only(int channel, int relay)
+{
+	const int low = relay < 0 || channel < relay ? channel : relay;
+	const int high = channel < relay ? relay : channel;
+
+#ifndef __SANITIZE_ADDRESS__
+	close(2);
+#endif
+	fs_close(3, low - 1);
+	fs_close(low + 1, high - 1);
+	fs_close(high + 1, INT_MAX);
+}
+
 /* The monitor may have died before anybody was to be told of it. */
 static void
-give_up(pid_t monitor)
+give_up(const struct front *f, int channel)
 {
 	priv_front();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
-	    getppid() != monitor)
+	    getppid() != f->monitor)
 		_exit(ENDING_STOPPED);
 	sandbox_front();
 	log_open(LOG_TO_NONE);
+	keep_only(channel, f->relay);
 }
 
 static struct str
@@ -75,7 +97,7 @@ front_run(void *arg, int channel)
 		close(f->other);
 	if (!load_keys(f))
 		return ENDING_NO_TLS;
-	give_up(f->monitor);
+	give_up(f, channel);
 	s->ask.channel = channel;
 	if (f->start->tls) {
 		io_deadline(&s->io, s->options->login_timeout);

@@ -9,11 +9,11 @@
 #ifndef WITHOUT_NSS
 #include <pwd.h>
 #endif
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -27,6 +27,7 @@
 #include "priv.h"
 #include "lib/ending.h"
 #include "lib/fs.h"
+#include "lib/limit.h"
 #include "lib/log.h"
 #include "lib/params.h"
 #include "lib/peer.h"
@@ -52,22 +53,6 @@ same_socket(const struct stat *a, int fd)
 }
 
 /*
- * Where writes to descriptor 2 vanish. A jail without /dev gets a pipe that
- * nobody reads, which works since SIGPIPE is ignored.
- */
-static int
-nowhere(void)
-{
-	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC), ends[2];
-
-	if (fd < 0 && pipe2(ends, O_CLOEXEC) == 0) {
-		close(ends[0]);
-		fd = ends[1];
-	}
-	return fd;
-}
-
-/*
  * A closed 0, 1 or 2 would be taken by the next file opened. xinetd hands
  * out the client's socket as descriptor 2 as well, and whatever a library
  * says there would reach the client as protocol. Nothing can be said here:
@@ -77,7 +62,7 @@ static void
 guard_descriptors(void)
 {
 	struct stat st;
-	int fd;
+	int fd, ends[2];
 
 	for (fd = 0; fd <= 2; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
@@ -86,10 +71,11 @@ guard_descriptors(void)
 		exit(EX_OSERR);
 	if (!same_socket(&st, 0) && !same_socket(&st, 1))
 		return;
-	fd = nowhere();
-	if (fd < 0 || dup2(fd, 2) < 0)
+	if (fs_nowhere(ends) != 0 || dup2(ends[1], 2) < 0)
 		exit(EX_OSERR);
-	close(fd);
+	close(ends[0]);
+	if (ends[1] != ends[0])
+		close(ends[1]);
 }
 
 /* Where the starter of a root process was, and what it left open, is none of
@@ -101,7 +87,7 @@ leave_starter(void)
 		return;
 	if (chdir("/") != 0)
 		exit(EX_OSERR);
-	fs_close_from(3);
+	fs_close(3, INT_MAX);
 }
 
 /* No work in a handler: CVE-2024-6387 is what comes of it. */
@@ -135,13 +121,11 @@ set_signals(void)
 static void
 set_process(void)
 {
-	struct rlimit none = { 0, 0 };
-
 	guard_descriptors();
 	leave_starter();
 	set_signals();
 	umask(077);
-	setrlimit(RLIMIT_CORE, &none);
+	limit_set(RLIMIT_CORE, 0);
 	tzset();
 }
 
@@ -274,19 +258,6 @@ static const struct {
 	[WIRE_SASL_LOGIN] = { "AUTHENTICATE", "LOGIN" },
 };
 
-static void
-log_accepted(const struct session *s, enum wire_kind kind)
-{
-	char user[257];
-
-	log_clean(str_c(s->who.user), user, sizeof(user));
-	if (kinds[kind].mechanism == NULL)
-		log_info("Login user=%s host=%s", user, s->peer);
-	else
-		log_info("Authenticated user=%s host=%s mech=%s", user,
-		    s->peer, kinds[kind].mechanism);
-}
-
 /* Behind a front that goes on the client is at the other end of `relay`. */
 static void
 take_descriptors(struct session *s, int relay)
@@ -309,7 +280,7 @@ serve_user(struct session *s, struct monitor *m, int relay)
 	io_give(&s->io, (struct str){ m->rest.bytes, m->rest.n });
 	s->who = m->who;
 	s->tls_on = m->tls;
-	log_accepted(s, m->kind);
+	s->mechanism = kinds[m->kind].mechanism;
 	end = session_resume(s, (struct str){ m->tag, m->tag_n },
 	    kinds[m->kind].command);
 	ending_log(end, s->user, s->peer);

@@ -130,7 +130,6 @@ seconds_of(const struct start *start, const char *name, const char *value)
 	return (int)seconds;
 }
 
-/* Below the 30 minutes of RFC 3501 5.4 only for those who ask for it. */
 static void
 option_flags(struct start *start, const char *value)
 {
@@ -138,6 +137,7 @@ option_flags(struct start *start, const char *value)
 	    "later|now");
 }
 
+/* Below the 30 minutes of RFC 3501 5.4 only for those who ask for it. */
 static void
 option_idle(struct start *start, const char *value)
 {

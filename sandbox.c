@@ -34,8 +34,8 @@ enum {
 	NR_IO_URING_ENTER = 426, NR_IO_URING_REGISTER = 427,
 	NR_OPEN_TREE = 428, NR_MOVE_MOUNT = 429, NR_FSOPEN = 430,
 	NR_FSCONFIG = 431, NR_FSMOUNT = 432, NR_FSPICK = 433,
-	NR_CLONE3 = 435, NR_OPENAT2 = 437, NR_PIDFD_GETFD = 438,
-	NR_FACCESSAT2 = 439, NR_MOUNT_SETATTR = 442,
+	NR_CLONE3 = 435, NR_CLOSE_RANGE = 436, NR_OPENAT2 = 437,
+	NR_PIDFD_GETFD = 438, NR_FACCESSAT2 = 439, NR_MOUNT_SETATTR = 442,
 	NR_LANDLOCK_CREATE = 444, NR_LANDLOCK_ADD = 445,
 	NR_LANDLOCK_RESTRICT = 446,
 };
@@ -61,6 +61,10 @@ enum {
 	/* The rest makes no sense for a file, and is refused for one. */
 	ON_FILES = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE,
 };
+
+/* Of a front, with TLS for weeks: seconds, and bytes of address space. It
+ * needs a tenth of either. */
+enum { FRONT_CPU = 3600, FRONT_MEMORY = 256 << 20 };
 
 struct ruleset {
 	uint64_t fs;
@@ -237,7 +241,8 @@ static const struct rule front_rules[] = {
 	{ .call = SYS_read, ALLOW }, { .call = SYS_write, ALLOW },
 	{ .call = SYS_ppoll, ALLOW }, { .call = SYS_rt_sigprocmask, ALLOW },
 	{ .call = SYS_sendto, ALLOW }, { .call = SYS_recvfrom, ALLOW },
-	{ .call = SYS_close, ALLOW }, { .call = SYS_shutdown, ALLOW },
+	{ .call = SYS_close, ALLOW }, { .call = NR_CLOSE_RANGE, ALLOW },
+	{ .call = SYS_shutdown, ALLOW },
 	{ .call = SYS_rt_sigreturn, ALLOW },
 	{ .call = SYS_restart_syscall, ALLOW },
 	{ .call = SYS_clock_gettime, ALLOW },
@@ -451,8 +456,10 @@ limit_front(void)
 		limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_NOFILE, 8);
 	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_CPU, FRONT_CPU);
 #ifndef __SANITIZE_ADDRESS__	/* looks for leaks from a process beside */
 	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_AS, FRONT_MEMORY);
 #endif
 }
 

@@ -7,6 +7,7 @@
 #include "session.h"
 
 #include "lock.h"
+#include "lib/await.h"
 #include "lib/log.h"
 #include "lib/params.h"
 
@@ -216,7 +217,7 @@ use_silence(struct session *s)
 		return;
 	while (mbox_unflushed(s->mbox) && (most == 0 ||
 	    s->io.patience > quiet) &&
-	    io_wait(&s->io, -1, io_now() + FLUSH_MS) == IO_TIMEOUT) {
+	    io_wait(&s->io, -1, await_now() + FLUSH_MS) == IO_TIMEOUT) {
 		session_flush(s);
 		s->io.patience -= most == 0 ? 0 : quiet;
 	}

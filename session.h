@@ -49,6 +49,7 @@ struct session {
 	bool injected;		/* something stood behind STARTTLS */
 	struct str tag;		/* of the command that is served */
 	struct identity who;	/* filled by a login */
+	const char *mechanism;	/* of AUTHENTICATE; NULL: by LOGIN */
 	const char *user;	/* NULL before login */
 	const char *host;	/* our name, for greeting and goodbye */
 	const char *peer;	/* the client in log lines: [192.0.2.7] */

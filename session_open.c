@@ -92,6 +92,19 @@ session_close_in(const struct session *s)
 	sandbox_session(dirs, sizeof(dirs) / sizeof(dirs[0]));
 }
 
+static void
+log_accepted(const struct session *s)
+{
+	char user[257];
+
+	log_clean(str_c(s->who.user), user, sizeof(user));
+	if (s->mechanism == NULL)
+		log_info("Login user=%s host=%s", user, s->peer);
+	else
+		log_info("Authenticated user=%s host=%s mech=%s", user,
+		    s->peer, s->mechanism);
+}
+
 /* The deadline was for those who are not logged in. */
 enum result
 session_become(struct session *s, struct outcome *o)
@@ -100,6 +113,7 @@ session_become(struct session *s, struct outcome *o)
 	char user[257];
 
 	priv_become(&s->who);
+	log_accepted(s);
 	if (session_open(s, s->who.user, s->who.home, NULL, &why) == E_OK) {
 		session_close_in(s);
 		io_deadline(&s->io, 0);

@@ -40,15 +40,6 @@ tls_accept(struct tls_keys *keys, struct io *io, struct why *why)
 	return io->ended = IO_FAIL;
 }
 
-const char *
-tls_name(const struct io *io, char *out, size_t room)
-{
-	(void)io;
-	if (room > 0)
-		out[0] = '\0';
-	return out;
-}
-
 void
 tls_close(struct io *io)
 {
@@ -77,6 +68,7 @@ tls_relay(struct io *io, int fd)
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 
+#include "lib/await.h"
 #include "lib/params.h"
 
 /*
@@ -523,7 +515,7 @@ shake_hands(struct io *io, int64_t until)
 int
 tls_accept(struct tls_keys *keys, struct io *io, struct why *why)
 {
-	int64_t until = io_now() + TLS_TIMEOUT * INT64_C(1000);
+	int64_t until = await_now() + TLS_TIMEOUT * INT64_C(1000);
 	struct tls *tls;
 	int code;
 
@@ -550,22 +542,12 @@ tls_accept(struct tls_keys *keys, struct io *io, struct why *why)
 	return code;
 }
 
-const char *
-tls_name(const struct io *io, char *out, size_t room)
-{
-	const struct tls *tls = io->inner;
-
-	snprintf(out, room, "%s %s", SSL_get_version(tls->ssl),
-	    SSL_get_cipher_name(tls->ssl));
-	return out;
-}
-
 /* The client's own word is not waited for: who has said LOGOUT may hang up
  * on us. */
 void
 tls_close(struct io *io)
 {
-	int64_t until = io_now() + TLS_END_TIMEOUT * INT64_C(1000);
+	int64_t until = await_now() + TLS_END_TIMEOUT * INT64_C(1000);
 	struct tls *tls = io->inner;
 	int r;
 
@@ -694,7 +676,7 @@ wait_for_any(struct relay *r)
 	int code;
 
 	code = io_await(r->io, pfd, 3, !r->closing ? 0 :
-	    io_now() + TLS_END_TIMEOUT * INT64_C(1000));
+	    await_now() + TLS_END_TIMEOUT * INT64_C(1000));
 	r->closing |= (pfd[2].revents & (POLLRDHUP | POLLHUP)) != 0;
 	return code;
 }

@@ -35,8 +35,6 @@ void	tls_free(struct tls_keys *keys);
  * failure: it came in the clear.
  */
 int	tls_accept(struct tls_keys *keys, struct io *io, struct why *why);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384", into out, which is returned. */
-const char	*tls_name(const struct io *io, char *out, size_t room);
 /* Tells the client that this is the end, if that takes no more than
  * TLS_END_TIMEOUT. What was written and not sent is lost. */
 void	tls_close(struct io *io);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -490,13 +491,23 @@ fs_create(int dir, const char *name, struct str bytes)
 	return r;
 }
 
+/* Linux before 5.9 has no call for it, and 1,024 is what a process may have
+ * open there unless somebody has said otherwise. */
 void
-fs_close_from(int first)
+fs_close(int first, int last)
 {
 	int fd;
 
-	if (close_range((unsigned)first, ~0U, 0) == 0)
+	if (first > last ||
+	    close_range((unsigned)first, (unsigned)last, 0) == 0)
 		return;
-	for (fd = first; fd < 1024; fd++)
+	for (fd = first; fd <= last && fd < 1024; fd++)
 		close(fd);
+}
+
+int
+fs_nowhere(int ends[2])
+{
+	ends[0] = ends[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return ends[0] >= 0 ? 0 : pipe2(ends, O_CLOEXEC | O_NONBLOCK);
 }

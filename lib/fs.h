@@ -79,7 +79,14 @@ int	fs_drop(const char *dir, const char *name);
  */
 int	fs_create(int dir, const char *name, struct str bytes);
 
-/* Closes all descriptors from `first` on. */
-void	fs_close_from(int first);
+/* Closes all descriptors from `first` to `last`; INT_MAX: all that follow. */
+void	fs_close(int first, int last);
+
+/*
+ * What is read from ends[0] is at its end, what is written to ends[1]
+ * vanishes: one descriptor of /dev/null, twice, or in a jail without /dev a
+ * pipe that waits for nobody. Closed on exec; -1 with errno.
+ */
+int	fs_nowhere(int ends[2]);
 
 #endif

@@ -14,16 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "log.h"
 
 /* Of more() alone: nothing has come yet. */
 enum { NOT_YET = -6 };
-
-int64_t
-io_now(void)
-{
-	return await_now();
-}
 
 /*
  * A pipe or terminal that blocks would keep us in write(2) for as long as
@@ -67,7 +62,7 @@ io_init(struct io *io, int rfd, int wfd, const volatile sig_atomic_t *stop)
 void
 io_deadline(struct io *io, int seconds)
 {
-	io->deadline = seconds == 0 ? 0 : io_now() + (int64_t)seconds * 1000;
+	io->deadline = seconds == 0 ? 0 : await_now() + (int64_t)seconds * 1000;
 }
 
 int
@@ -120,7 +115,7 @@ end_of_wait(const struct io *io, int seconds)
 
 	if (seconds == 0)
 		return io->deadline;
-	end = io_now() + (int64_t)seconds * 1000;
+	end = await_now() + (int64_t)seconds * 1000;
 	return io->deadline != 0 && io->deadline < end ? io->deadline : end;
 }
 

@@ -68,8 +68,6 @@ void	io_init(struct io *io, int rfd, int wfd,
  * sending may take its time. */
 void	io_deadline(struct io *io, int seconds);
 
-/* The clock of deadlines, in milliseconds. */
-int64_t	io_now(void);
 /* Overwrites all input but what is still to be taken: there was a password
  * in it. */
 void	io_wipe(struct io *io);
@@ -101,7 +99,7 @@ io_take(struct io *io)
 
 /*
  * Waits, after sending what was written, for input: 0, or for the descriptor
- * `other` (-1: none) to become readable: IO_OTHER, or until io_now() is
+ * `other` (-1: none) to become readable: IO_OTHER, or until await_now() is
  * `until` (0: never): IO_TIMEOUT. Nothing is read, and only IO_FAIL and
  * IO_SIGNAL are final.
  */

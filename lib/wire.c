@@ -106,12 +106,33 @@ tag_ok(const struct wire_request *q)
 	return true;
 }
 
+/* The beginning of what was typed, as far as there is room for it. */
+static bool
+is_of(const struct wire_name *name, const char *typed, size_t n)
+{
+	if (n > sizeof(name->bytes))
+		n = sizeof(name->bytes);
+	return name->n == n && memcmp(name->bytes, typed, n) == 0;
+}
+
+/* Who is tried is who is logged. What can be nobody's name is not in the
+ * login, and only in the log. */
+static bool
+names_ok(const struct wire_request *q)
+{
+	const struct login *l = &q->login;
+
+	return l->user_n == 0 || (is_of(&q->user, l->user, l->user_n) &&
+	    is_of(&q->authz, l->authz, l->authz_n));
+}
+
 bool
 wire_request_ok(const struct wire_request *q, uint32_t seq)
 {
 	return q->magic == REQUEST && q->seq == seq &&
 	    q->kind < WIRE_KINDS && q->tls <= 1 && tag_ok(q) &&
-	    name_ok(&q->user) && name_ok(&q->authz) && login_ok(&q->login);
+	    name_ok(&q->user) && name_ok(&q->authz) &&
+	    login_ok(&q->login) && names_ok(q);
 }
 
 bool

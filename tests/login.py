@@ -68,13 +68,20 @@ class Tap:
         return 1 if self.bad else 0
 
 
-def crypted(password, rounds=1000):
+# As passwd(1) makes it.
+YESCRYPT = b"$y$j9T$saltsaltsaltsalt$"
+
+
+def sha512(rounds=1000):
+    return b"$6$rounds=%d$saltsalt$" % rounds
+
+
+def crypted(password, setting=sha512()):
     """As crypt(3) has it; Python's own module for it is going away."""
     # One after the other: crypt(3) has one place for its answer.
     lib = ctypes.PyDLL("libcrypt.so.1")
     lib.crypt.restype = ctypes.c_char_p
-    made = lib.crypt(password, b"$6$rounds=%d$saltsalt$" % rounds)
-    return made.decode()
+    return lib.crypt(password, setting).decode()
 
 
 def message(n):

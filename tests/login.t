@@ -516,7 +516,8 @@ def furnish(room):
                 mail=b"".join(map(message, range(4))))
     for n, odd in enumerate(ODD):
         room.person(odd_name(n), b"fire" + odd + b"truck")
-    room.person(b"slow", b"firetruck", login.crypted(b"firetruck", 4000000))
+    room.person(b"slow", b"firetruck", login.crypted(
+        b"firetruck", login.sha512(4000000)))
     hashed, home = login.crypted(b"firetruck"), room.dir("nobody")
     uid = 64090 if ROOT else os.geteuid()
     for name, field, who in (

@@ -8,7 +8,6 @@ Where PAM should do something odd, a module does it that is compiled here.
 """
 
 import concurrent.futures
-import ctypes
 import os
 import re
 import select
@@ -19,6 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.dont_write_bytecode = True
+from login import YESCRYPT, crypted
 
 IMAPD = os.path.abspath(os.environ.get("IMAPD", "./imapd"))
 WATCHDOG = 100              # seconds: longer is a hang
@@ -161,13 +163,7 @@ def first(what):
     return "auth required MODULE %s\n" % what + UNIX
 
 
-def crypted(password, setting):
-    lib = ctypes.CDLL("libcrypt.so.1")
-    lib.crypt.restype = ctypes.c_char_p
-    return lib.crypt(password, setting).decode()
-
-
-GOOD = crypted(b"secret", b"$y$j9T$saltsaltsaltsalt$")
+GOOD = crypted(b"secret", YESCRYPT)
 
 # name: uid, gid, hash, last change, maximum, inactive, expires
 PEOPLE = {

@@ -6,7 +6,6 @@ CVE-2016-6210: looking at a password takes longer for one who exists, so a
 refusal leaves at a whole multiple of three seconds behind the command."""
 
 import concurrent.futures
-import ctypes
 import os
 import random
 import statistics
@@ -48,12 +47,6 @@ KINDS = {
 }
 
 
-def crypted(password):
-    lib = ctypes.CDLL("libcrypt.so.1")
-    lib.crypt.restype = ctypes.c_char_p
-    return lib.crypt(password, b"$y$j9T$saltsaltsaltsalt$").decode()
-
-
 def write(path, text, mode=0o644):
     with open(path, "w") as f:
         f.write(text)
@@ -62,7 +55,7 @@ def write(path, text, mode=0o644):
 
 def furnish(room):
     """The same people in all three."""
-    hashed = crypted(b"firetruck")
+    hashed = login.crypted(b"firetruck", login.YESCRYPT)
     uid = FIRST_UID if ROOT else os.geteuid()
     people = [("riley", uid, hashed, ""), ("locked", uid, "!" + hashed, ""),
               ("expired", uid, hashed, TODAY - 1), ("root", 0, hashed, "")]

@@ -18,7 +18,8 @@ import sys
 sys.dont_write_bytecode = True
 import login
 from login import ROOT, TOP, Room, Tap, all_at_once, reset
-from trust_hands import HOW, connect, make_keys, wrapped
+from tls_client import make_keys
+from trust_hands import HOW, connect, wrapped
 
 MOST = 1200
 # Each file that root may run, and what for.

@@ -17,7 +17,6 @@ import shlex
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ sys.dont_write_bytecode = True
 import login
 from login import ROOT, WATCHDOG, Room, Tap, wait_until
 from service import Client, listens
+from tls_client import TLS, make_keys
 
 UNITS = os.path.join(login.TOP, "systemd")
 SERVICES = ("imap@.service", "imaps@.service")
@@ -321,10 +321,7 @@ class Secure(Client):
     """TLS from the first byte on."""
 
     def __init__(self, port):
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
-        self.socket = tls.wrap_socket(socket.create_connection(
+        self.socket = TLS.wrap_socket(socket.create_connection(
             ("127.0.0.1", port), WATCHDOG))
         self.file = self.socket.makefile("rb")
         self.raw, self.n = b"", 0
@@ -466,17 +463,6 @@ def stopped(room, a, user):
 
 
 # ---- where they are held ----
-
-def make_keys(room):
-    room.cert = os.path.join(room.base, "cert.pem")
-    room.key = os.path.join(room.base, "key.pem")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-keyout", room.key, "-out",
-         room.cert, "-days", "2", "-subj", "/CN=localhost"],
-        check=True, capture_output=True)
-    os.chmod(room.key, 0o600)
-
 
 def put(text, *path, mode=0o644):
     path = os.path.join(*path)

@@ -21,24 +21,27 @@ import trust_kill
 import trust_memory
 import trust_trace
 from login import ROOT, Room, Tap
-from trust_hands import HOW, connect, front_of, have_tls, make_keys, \
-    open_files, status, until_held, worker_of, wrapped
+from tls_client import built_in, make_keys
+from trust_hands import HOW, connect, front_of, open_files, status, \
+    until_held, worker_of, wrapped
 
 PASSWORD = b"firetruck"
 # What crypt(3) takes half a second or more for.
-SLOW = 2500000
+SLOW = login.sha512(2500000)
 
 # What each holds: an eighth descriptor is a mistake.
+# A sanitizer reports where the log is.
+LOG = ["log"] if login.sanitised() else []
 HOLDS = {
     ("plain", "monitor"): ["client", "client", "log", "channel"],
-    ("plain", "front"): ["client", "client", "log", "channel"],
+    ("plain", "front"): ["client", "client", *LOG, "channel"],
     ("plain", "session"): ["client", "client", "log"],
     ("tls", "monitor"): ["client", "client", "log", "stream", "stream",
                          "channel"],
-    ("tls", "front"): ["client", "client", "log", "stream", "channel"],
+    ("tls", "front"): ["client", "client", *LOG, "stream", "channel"],
     # The channel tells when the relay has ended.
     ("tls", "session"): ["stream", "stream", "log", "channel"],
-    ("tls", "relay"): ["client", "client", "log", "stream", "channel"],
+    ("tls", "relay"): ["client", "client", *LOG, "stream", "channel"],
     "worker": ["/dev/null", "/dev/null", "/dev/null", "pipe"],
 }
 
@@ -70,6 +73,22 @@ def look_at(pid, uid, gid, groups, away):
         yield "its root directory is " + root
 
 
+# Of a front that was taken: it may outlive its session, with no more than
+# this.
+LIMITS = {"Max cpu time": "3600", "Max address space": str(256 << 20),
+          "Max open files": "8", "Max processes": "0", "Max file size": "0",
+          "Max core file size": "0"}
+
+
+def limited(pid):
+    """A sanitizer needs more."""
+    with open("/proc/%d/limits" % pid) as f:
+        found = {line[:26].strip(): line[26:].split()[1] for line in f}
+    return ["%s of the front is %s" % (name, found[name])
+            for name, most in LIMITS.items() if found[name] != most] * (
+                not login.sanitised())
+
+
 def held(c, how, who, pid):
     want = HOLDS[who if who == "worker" else
                  ("plain" if how == "plain" else "tls", who)]
@@ -86,7 +105,7 @@ def processes(room, how):
         monitor = c.process.pid
         front = front_of(monitor)
         bad += ["front: " + x for x in look_at(front, *front_ids(), [], True)]
-        bad += held(c, how, "front", front)
+        bad += held(c, how, "front", front) + limited(front)
         bad += held(c, how, "monitor", monitor)
         c.send(b"a LOGIN slow %s\r\n" % PASSWORD)
         worker = worker_of(c)
@@ -201,7 +220,7 @@ def furnish(room):
 
 
 def main():
-    if not have_tls():
+    if not built_in():
         print("1..0 # SKIP built without TLS")
         return 0
     tap = Tap()

@@ -5,44 +5,25 @@ import copy
 import os
 import re
 import signal
-import ssl
 import subprocess
 
 import login
-from login import IMAPD, ROOT, Failure, children, wait_until, workers
-
-TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-TLS.check_hostname = False
-TLS.verify_mode = ssl.CERT_NONE
+from login import ROOT, Failure, children, wait_until, workers
+from tls_client import TLS
 
 # How a client comes: in the clear, by STARTTLS, by --tls.
 HOW = ["plain", "starttls", "tls"]
-
-
-def have_tls():
-    return "tls" in subprocess.run([IMAPD, "--version"], text=True,
-                                   capture_output=True).stdout
-
-
-def make_keys(room):
-    cert, key = (os.path.join(room.base, name)
-                 for name in ("cert.pem", "key.pem"))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
-         "-days", "2", "-subj", "/CN=localhost"],
-        check=True, capture_output=True)
-    os.chmod(key, 0o600)
-    room.keys = ["--tls-cert=" + cert, "--tls-key=" + key]
 
 
 def wrapped(room, name, text):
     """The same room, in which servers are started by a line of shell."""
     other = copy.copy(room)
     other.program = os.path.join(room.base, name)
-    with open(other.program, "w") as f:
-        f.write("#!/bin/sh\nexec %s \"$@\"\n" % text)
-    os.chmod(other.program, 0o755)
+    # Never open for writing here: a process that another thread forks just
+    # then would have it open, too, and nobody could execute it.
+    subprocess.run(["sh", "-c", 'cat >"$0" && chmod 755 "$0"', other.program],
+                   input="#!/bin/sh\nexec %s \"$@\"\n" % text, text=True,
+                   check=True)
     return other
 
 
@@ -53,7 +34,7 @@ def secure(c):
 def connect(room, how, options=(), **more):
     """A client before the line that it is greeted with (by STARTTLS: behind
     it, and c.line() says it once more). "handshake": STARTTLS, and no more."""
-    keys = [] if how == "plain" else room.keys
+    keys = [] if how == "plain" else room.options
     if how == "tls":
         keys = keys + ["--tls"]
     c = room.client(options=keys + list(options), **more)

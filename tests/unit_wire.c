@@ -63,6 +63,19 @@ is_tag(const struct wire_request *q)
 	return good && holds(q->tag, q->tag_n, 64, false);
 }
 
+/* As much of what was typed as there is room for. */
+static bool
+begins(const struct wire_name *name, const char *typed, uint64_t n)
+{
+	uint64_t i;
+	bool good = n >= 64 ? name->n == 64 : name->n == n;
+
+	for (i = 0; i < n && i < 64; i++)
+		if (name->bytes[i] != typed[i])
+			good = false;
+	return good;
+}
+
 static bool
 request_ok(const struct wire_request *q, uint32_t seq)
 {
@@ -73,7 +86,10 @@ request_ok(const struct wire_request *q, uint32_t seq)
 	    holds(q->authz.bytes, q->authz.n, 64, false) &&
 	    holds(q->login.user, q->login.user_n, 256, true) &&
 	    holds(q->login.authz, q->login.authz_n, 256, true) &&
-	    holds(q->login.password, q->login.password_n, 512, true);
+	    holds(q->login.password, q->login.password_n, 512, true) &&
+	    (q->login.user_n == 0 ||
+	    (begins(&q->user, q->login.user, q->login.user_n) &&
+	    begins(&q->authz, q->login.authz, q->login.authz_n)));
 }
 
 static bool
@@ -291,6 +307,14 @@ test_rules(void)
 	REFUSED("bytes behind a tag", q.tag[63] = 'x');
 	REFUSED("bytes behind a name", q.user.bytes[63] = 'x');
 	REFUSED("a name beyond its room", q.user.n = 65);
+	REFUSED("another name for the log than is tried",
+	    wire_name_set(&q.user, STR("alex")));
+	REFUSED("and its beginning", wire_name_set(&q.user, STR("rile")));
+	REFUSED("another to act as", wire_name_set(&q.authz, STR("alex")));
+	good();
+	login_set(&q.login, STR("ri\0ley"), STR(""), STR("secret"));
+	CHECK("what can be nobody's name stands in the log alone",
+	    wire_request_ok(&q, 1) && request_ok(&q, 1));
 	REFUSED("a user that has no end", q.login.user_n = 256;
 	    memset(q.login.user, 'x', 256));
 	REFUSED("a password that has no end", q.login.password_n = 512;
