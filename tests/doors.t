@@ -48,13 +48,13 @@ DOORS = [
      'fopen fdopen freopen popen fread fwrite fgets getline tmpfile', ''),
     # fs.c makes our own files, mbox_append.c opens the spool directory,
     # changes.c that of its file to sync it,
-    # imapd.c and auth_worker.c /dev/null, auth_file.c a password file;
+    # lib/fs.c /dev/null, too, auth_file.c a password file;
     # doctor_place.c the kernel's list of locks, doctor_repair.c what it mends
     # and the copy of that; priv.c a directory of its own, sandbox.c places,
     # without reading them, for the kernel to know.
     ('opening files',
      'mbox.c mbox_write.c mbox_append.c dotlock.c folder.c folder_change.c '
-     'folder_list.c lib/fs.c lib/io.c imapd.c auth_worker.c auth_file.c '
+     'folder_list.c lib/fs.c lib/io.c auth_file.c '
      'doctor_place.c doctor_repair.c changes.c priv.c sandbox.c',
      'open openat openat2 creat', ''),
     ('reading directories', 'folder_list.c',
