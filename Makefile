@@ -35,7 +35,7 @@ ifdef STATIC
 O = obj-static
 BIN = $(O)/imapd
 LDHARDEN = -static-pie -Wl,-z,relro,-z,now,-z,noexecstack
-override WITHOUT = pam tls nss iconv
+override WITHOUT = pam tls nss iconv unicode
 endif
 ifdef DEV
 WARN += $(STRICT)
@@ -45,9 +45,11 @@ endif
 DEFINES = $(if $(filter pam,$(WITHOUT)),-DWITHOUT_PAM) \
 	$(if $(filter tls,$(WITHOUT)),-DWITHOUT_TLS) \
 	$(if $(filter nss,$(WITHOUT)),-DWITHOUT_NSS) \
-	$(if $(filter iconv,$(WITHOUT)),-DWITHOUT_ICONV)
+	$(if $(filter iconv,$(WITHOUT)),-DWITHOUT_ICONV) \
+	$(if $(filter unicode,$(WITHOUT)),-DWITHOUT_UNICODE)
 LIBS = $(if $(filter pam,$(WITHOUT)),,-lpam) \
-	$(if $(filter tls,$(WITHOUT)),,-lssl -lcrypto) -lcrypt
+	$(if $(filter tls,$(WITHOUT)),,-lssl -lcrypto) \
+	$(if $(filter unicode,$(WITHOUT)),,-lutf8proc) -lcrypt
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(OPT) $(WARN) \
 	$(HARDEN) $(DEFINES) -I. -Ilib -MMD -MP $(CFLAGS)
@@ -78,11 +80,16 @@ $(O)/without: always
 		-E - >/dev/null 2>&1) || { echo "OpenSSL is missing:" \
 		"apt-get install libssl-dev, or make WITHOUT=tls" >&2; \
 		exit 1; }
+	@$(if $(filter unicode,$(WITHOUT)),true,echo \
+		'#include <utf8proc.h>' | $(CC) $(CFLAGS) \
+		-E - >/dev/null 2>&1) || { echo "utf8proc is missing:" \
+		"apt-get install libutf8proc-dev, or make WITHOUT=unicode" \
+		>&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(WITHOUT)' | cmp -s - $@ || echo '$(WITHOUT)' >$@
 $(O)/auth.o $(O)/auth_user.o $(O)/imapd.o $(O)/priv.o $(O)/lib/charset.o \
 	$(O)/tests/unit_auth.o: $(O)/without
-$(O)/tls.o $(O)/tests/unit_tls.o $(O)/tests/unit_tls_session.o: \
+$(O)/lib/casemap.o $(O)/tls.o $(O)/tests/unit_tls.o $(O)/tests/unit_tls_session.o: \
 	$(O)/without
 
 # A unit test or harness: tests/NAME.c -> $(O)/tests/NAME
@@ -115,6 +122,7 @@ check:
 	@tests/packages python3=python3 perl=prove \
 		libpam0g-dev=/usr/include/security/pam_appl.h \
 		libssl-dev=/usr/include/openssl/ssl.h \
+		libutf8proc-dev=/usr/include/utf8proc.h \
 		dovecot-imapd=/usr/lib/dovecot/imap uw-mailutils=mailutil \
 		xinetd=/usr/sbin/xinetd curl=curl mutt=mutt isync=mbsync \
 		fetchmail=fetchmail imapfilter=imapfilter \
@@ -138,7 +146,8 @@ run:
 	@tests/packages python3=python3 perl=perl xinetd=/usr/sbin/xinetd \
 		curl=curl $(if $(filter 0,$(shell id -u)),mutt=mutt) \
 		libpam0g-dev=/usr/include/security/pam_appl.h \
-		libssl-dev=/usr/include/openssl/ssl.h
+		libssl-dev=/usr/include/openssl/ssl.h \
+		libutf8proc-dev=/usr/include/utf8proc.h
 	@$(MAKE) -s
 	@IMAPD=$(BIN) tests/demo
 

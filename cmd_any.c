@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include "lib/buf.h"
+#include "lib/casemap.h"
 #include "lib/params.h"
 
 enum {
@@ -32,6 +33,8 @@ cmd_any_capabilities(struct session *s)
 	buf_addf(&b, "CAPABILITY IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
 	    " IDLE UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
 	    APPEND_MAX_BYTES);
+	if (casemap_known())
+		buf_add(&b, STR(" SORT"));
 	if (s->state == STATE_NOT_AUTH && s->tls != NULL && !s->tls_on)
 		buf_add(&b, STR(" STARTTLS"));
 	if (s->state == STATE_NOT_AUTH)

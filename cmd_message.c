@@ -1,14 +1,13 @@
 /*
  * cmd_message.c - the commands that look at messages of the selected mailbox
- * or change their flags: FETCH, SEARCH and STORE, in both forms. They parse
- * to the end of the line, turn the client's numbers into the view's, and
- * leave the work to fetch.c, search.c and mbox_write.h. The answers to STORE
+ * or change their flags: FETCH and STORE, in both forms. They parse to the end
+ * of the line, turn the client's numbers into the view's, and leave the work
+ * to fetch.c and mbox_write.h. The answers to STORE
  * are the view's: what is to be told is marked there.
  */
 #include "session.h"
 
 #include "fetch.h"
-#include "search.h"
 #include "lib/log.h"
 
 /*
@@ -119,47 +118,6 @@ cmd_fetch(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	if (plan.sets_seen && !s->read_only)
 		set_seen(s, &set, uid);
 	return fetch_run(&plan, s->mbox, &s->view, &s->reply, &set, uid, o);
-}
-
-static void
-tell_found(struct reply *reply, const struct set *found)
-{
-	uint64_t number;
-	size_t i;
-
-	reply_raw(reply, STR("* SEARCH"));
-	for (i = 0; i < found->n; i++)
-		for (number = found->at[i].lo; number <= found->at[i].hi;
-		    number++) {
-			reply_raw(reply, STR(" "));
-			reply_number(reply, number);
-		}
-	reply_raw(reply, STR("\r\n"));
-}
-
-/*
- * RFC 3501 6.4.4: "If the server does not support the specified [CHARSET],
- * it MUST return a tagged NO response (not a BAD)." Named are those that
- * work without iconv.
- */
-enum result
-cmd_search(struct session *s, struct parser *p, struct outcome *o, bool uid)
-{
-	struct search search = { .pool = s->pool };
-	struct set found;
-	enum result r;
-
-	if (parse_space(p) != 0 || search_parse(p, &search) != 0)
-		return RES_BAD;
-	if (search.charset_unknown)
-		return outcome_set(o, RES_NO, "BADCHARSET (US-ASCII UTF-8"
-		    " ISO-8859-1 ISO-8859-15 WINDOWS-1252)",
-		    "Unknown character set");
-	set_init(&found, s->pool);
-	r = search_run(&search, s->mbox, &s->view, uid, &found, o);
-	if (r == RES_OK)
-		tell_found(&s->reply, &found);
-	return r;
 }
 
 /* What a STORE asks for. */

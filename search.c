@@ -549,12 +549,11 @@ search_key(struct parser *p, struct search *s, struct key **out)
 	return named_key(p, s, name, out);
 }
 
-/* "CHARSET" SP astring SP, its first word being taken. */
+/* astring SP */
 static int
 parse_charset(struct parser *p, struct search *s)
 {
-	if (parse_space(p) != 0 || parse_astring(p, &s->charset) != 0 ||
-	    parse_space(p) != 0)
+	if (parse_astring(p, &s->charset) != 0 || parse_space(p) != 0)
 		return -1;
 	s->charset_unknown = !charset_known(s->charset);
 	return 0;
@@ -576,7 +575,7 @@ first_key(struct parser *p, struct search *s, struct key **out)
 		return -1;
 	if (!str_ieq(name, STR("CHARSET")))
 		return named_key(p, s, name, out);
-	if (parse_charset(p, s) != 0)
+	if (parse_space(p) != 0 || parse_charset(p, s) != 0)
 		return -1;
 	return search_key(p, s, out);
 }
@@ -589,6 +588,17 @@ search_parse(struct parser *p, struct search *s)
 	s->charset = STR("");
 	s->charset_unknown = false;
 	if (first_key(p, s, &first) != 0 ||
+	    more_keys(p, s, first, &s->key) != 0)
+		return -1;
+	return parse_end(p);
+}
+
+int
+search_parse_criteria(struct parser *p, struct search *s)
+{
+	struct key *first;
+
+	if (parse_charset(p, s) != 0 || search_key(p, s, &first) != 0 ||
 	    more_keys(p, s, first, &s->key) != 0)
 		return -1;
 	return parse_end(p);

@@ -26,6 +26,9 @@ struct search {
 
 /* [CHARSET astring SP] search-key *(SP search-key), to the line's end. */
 int	search_parse(struct parser *p, struct search *search);
+/* search-criteria of SORT and THREAD (RFC 5256 section 5): astring SP
+ * search-key *(SP search-key), to the line's end. */
+int	search_parse_criteria(struct parser *p, struct search *search);
 
 /*
  * Adds the sequence numbers (uids when `uid`) of all matching messages, in

@@ -170,9 +170,8 @@ unfold(struct searchtext *t, struct str value, bool one)
 	return buf_str(&t->line);
 }
 
-/* Encoded words and raw 8-bit text as UTF-8. */
-static struct str
-decode_words(struct searchtext *t, struct str text)
+struct str
+searchtext_words(struct searchtext *t, struct str text)
 {
 	struct word word;
 
@@ -189,7 +188,7 @@ line_has(struct searchtext *t, struct str line, const struct needle *n,
 {
 	if (!encoded && n->ascii)
 		return holds(line, n->folded);
-	return utf8_has(t, decode_words(t, line), n);
+	return utf8_has(t, searchtext_words(t, line), n);
 }
 
 /*

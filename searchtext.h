@@ -46,6 +46,10 @@ void	searchtext_end(struct searchtext *t);
 void	searchtext_set(struct searchtext *t, struct str header,
 	    struct str body);
 
+/* A field's value as its reader sees it: encoded words, folding and raw 8-bit
+ * text as UTF-8. Valid until the next call with t. */
+struct str	searchtext_words(struct searchtext *t, struct str value);
+
 /*
  * In any field of that name, white space around its value not counted. An
  * empty needle is in every field, and in none where there is no field.

@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	{ "ID", cmd_id, STATE_ANY, 0 },
 	{ "FETCH", cmd_fetch, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SEARCH", cmd_search, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
+	{ "SORT", cmd_sort, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SELECT", cmd_select, STATES_AUTH, 0 },
 	{ "EXAMINE", cmd_examine, STATES_AUTH, 0 },
 	{ "STATUS", cmd_status, STATES_AUTH, 0 },
@@ -54,8 +55,6 @@ static const struct command commands[] = {
 	{ "STARTTLS", cmd_starttls, STATE_NOT_AUTH, 0 },
 
 	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
-	{ "SORT", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
-	    CMD_NOEXPUNGE },
 	{ "THREAD", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
 	    CMD_NOEXPUNGE },
 };

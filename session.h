@@ -180,6 +180,7 @@ COMMAND(cmd_unsubscribe);
 /* cmd_message.c */
 COMMAND(cmd_fetch);
 COMMAND(cmd_search);
+COMMAND(cmd_sort);
 COMMAND(cmd_store);
 /* cmd_expunge.c */
 COMMAND(cmd_expunge);

@@ -155,6 +155,9 @@ DOORS = [
      'SSL_new SSL_read SSL_write SSL_CTX_new BIO_new BIO_new_file RAND_bytes',
      '<openssl/ssl.h> <openssl/evp.h> <openssl/bio.h> <openssl/err.h> '
      '<openssl/pem.h> <openssl/rand.h>'),
+    ("Unicode's tables", 'lib/casemap.c',
+     'utf8proc_totitle utf8proc_decompose_char utf8proc_map',
+     '<utf8proc.h>'),
 ]
 
 
