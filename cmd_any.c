@@ -34,7 +34,8 @@ cmd_any_capabilities(struct session *s)
 	    " IDLE UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
 	    APPEND_MAX_BYTES);
 	if (casemap_known())
-		buf_add(&b, STR(" SORT"));
+		buf_add(&b, STR(" SORT THREAD=ORDEREDSUBJECT"
+		    " THREAD=REFERENCES"));
 	if (s->state == STATE_NOT_AUTH && s->tls != NULL && !s->tls_on)
 		buf_add(&b, STR(" STARTTLS"));
 	if (s->state == STATE_NOT_AUTH)

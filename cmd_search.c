@@ -1,13 +1,14 @@
 /*
- * cmd_search.c - SEARCH and SORT, in both forms: which messages of the
- * selected mailbox match, and in which order. They parse to the end of the
- * line and leave the work to search.c and sort.c. What they answer is a list
- * of numbers; nothing is changed by them.
+ * cmd_search.c - SEARCH, SORT and THREAD, in both forms: which messages of the
+ * selected mailbox match, in which order, and which answers which. They parse
+ * to the end of the line and leave the work to search.c, sort.c and thread.c.
+ * What they answer are numbers; nothing is changed by them.
  */
 #include "session.h"
 
 #include "search.h"
 #include "sort.h"
+#include "thread.h"
 #include "lib/casemap.h"
 
 static void
@@ -99,5 +100,96 @@ cmd_sort(struct session *s, struct parser *p, struct outcome *o, bool uid)
 	    &numbers, &n, o);
 	if (r == RES_OK)
 		tell_sorted(&s->reply, numbers, n);
+	return r;
+}
+
+/* thread-alg = "ORDEREDSUBJECT" / "REFERENCES" / thread-alg-ext */
+static int
+parse_how(struct parser *p, enum thread_how *out)
+{
+	struct str name;
+
+	if (parse_atom(p, &name) != 0)
+		return -1;
+	*out = THREAD_REFERENCES;
+	if (str_ieq(name, STR("ORDEREDSUBJECT")))
+		*out = THREAD_ORDEREDSUBJECT;
+	else if (!str_ieq(name, STR("REFERENCES")))
+		return parse_bad(p, "Unknown THREAD algorithm");
+	return 0;
+}
+
+/* Behind the last of a chain: closes it, and all that end with it. The next
+ * node to be said, whose "(" is said, or 0. */
+static uint32_t
+close_chain(struct reply *reply, const struct thread_node *at, uint32_t node)
+{
+	for (;;) {
+		reply_raw(reply, STR(")"));
+		/* What has no sibling, before or behind, began no chain. */
+		while (at[node].up != 0 && at[node].next == 0 &&
+		    at[at[node].up].child == node)
+			node = at[node].up;
+		if (at[node].next != 0) {
+			reply_raw(reply, STR("("));
+			return at[node].next;
+		}
+		node = at[node].up;
+		if (node == 0)
+			return 0;
+	}
+}
+
+/*
+ * thread-list = "(" (thread-members / thread-nested) ")", thread-members =
+ * nz-number *(SP nz-number) [SP thread-nested], thread-nested = 2*thread-list
+ * (RFC 5256 section 5).
+ */
+static void
+tell_threads(struct reply *reply, const struct thread_node *at)
+{
+	uint32_t node = at[0].child, child;
+
+	reply_raw(reply, node != 0 ? STR("* THREAD (") : STR("* THREAD"));
+	while (node != 0) {
+		child = at[node].child;
+		if (at[node].number != 0)
+			reply_number(reply, at[node].number);
+		if (child == 0) {
+			node = close_chain(reply, at, node);
+			continue;
+		}
+		if (at[node].number != 0)
+			reply_raw(reply, STR(" "));
+		if (at[child].next != 0)
+			reply_raw(reply, STR("("));
+		node = child;
+	}
+	reply_raw(reply, STR("\r\n"));
+}
+
+enum result
+cmd_thread(struct session *s, struct parser *p, struct outcome *o, bool uid)
+{
+	struct search search = { .pool = s->pool };
+	enum thread_how how;
+	struct thread thread;
+	struct set found;
+	enum result r;
+
+	if (!casemap_known())
+		return outcome_set(o, RES_NO, NULL, "THREAD is not built in");
+	if (parse_space(p) != 0 || parse_how(p, &how) != 0 ||
+	    parse_space(p) != 0 || search_parse_criteria(p, &search) != 0)
+		return RES_BAD;
+	if (search.charset_unknown)
+		return bad_charset(o);
+	set_init(&found, s->pool);
+	r = search_run(&search, s->mbox, &s->view, false, &found, o);
+	if (r == RES_OK)
+		r = thread_run(how, s->pool, s->mbox, &s->view, &found, uid,
+		    &thread, o);
+	if (r == RES_OK)
+		tell_threads(&s->reply, thread.at);
 	return r;
 }

@@ -275,7 +275,7 @@ option_version(struct start *start, const char *value)
 	printf("--auth: %s\n", auth_built_in());
 	printf("charsets: UTF-8, those of one byte%s\n",
 	    charset_known(STR("EUC-JP")) ? ", iconv's" : "");
-	printf("SORT: %s\n", casemap_known() ? "yes" : "no");
+	printf("SORT, THREAD: %s\n", casemap_known() ? "yes" : "no");
 	printf("--tls: %s\n", tls_library() != NULL ? tls_library() : "no");
 	exit(0);
 }

@@ -29,6 +29,7 @@ static const struct command commands[] = {
 	{ "FETCH", cmd_fetch, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SEARCH", cmd_search, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SORT", cmd_sort, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
+	{ "THREAD", cmd_thread, STATE_SELECTED, CMD_UID | CMD_NOEXPUNGE },
 	{ "SELECT", cmd_select, STATES_AUTH, 0 },
 	{ "EXAMINE", cmd_examine, STATES_AUTH, 0 },
 	{ "STATUS", cmd_status, STATES_AUTH, 0 },
@@ -55,8 +56,6 @@ static const struct command commands[] = {
 	{ "STARTTLS", cmd_starttls, STATE_NOT_AUTH, 0 },
 
 	{ "ENABLE", NULL, STATES_AUTH, CMD_LATER },
-	{ "THREAD", NULL, STATE_SELECTED, CMD_LATER | CMD_UID |
-	    CMD_NOEXPUNGE },
 };
 
 /* One command on its way through. */

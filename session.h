@@ -181,6 +181,7 @@ COMMAND(cmd_unsubscribe);
 COMMAND(cmd_fetch);
 COMMAND(cmd_search);
 COMMAND(cmd_sort);
+COMMAND(cmd_thread);
 COMMAND(cmd_store);
 /* cmd_expunge.c */
 COMMAND(cmd_expunge);

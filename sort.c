@@ -64,19 +64,26 @@ read_arrival(const struct sort_row *row, struct searchtext *t,
 /* RFC 5256 2.2: "If the sent date cannot be determined (a Date: header is
  * missing or cannot be parsed), the INTERNALDATE for that message is used".
  * RFC 5322 3.3: "The year is any numeric year 1900 or later." */
-static void
-read_date(const struct sort_row *row, struct searchtext *t,
-    struct pool *pool, const struct msg *msg, struct value *out)
+int64_t
+sort_sent(const struct searchtext *t, int64_t arrival)
 {
 	struct field field;
 	struct date date;
 
-	(void)pool;
-	out->number = msg->date;
-	if (header_find(t->header, str_c(row->field), &field) &&
+	if (header_find(t->header, STR("Date"), &field) &&
 	    date_from_822(field.value, &date) == 0 &&
 	    date_day_written(&date) >= date_day(1900, 1, 1))
-		out->number = date.time;
+		return date.time;
+	return arrival;
+}
+
+static void
+read_date(const struct sort_row *row, struct searchtext *t,
+    struct pool *pool, const struct msg *msg, struct value *out)
+{
+	(void)row;
+	(void)pool;
+	out->number = sort_sent(t, msg->date);
 }
 
 static struct str
@@ -108,27 +115,33 @@ read_mailbox(const struct sort_row *row, struct searchtext *t,
 		out->text = collate(pool, addr.mailbox);
 }
 
+struct str
+sort_subject(struct searchtext *t, struct pool *pool, bool *answer)
+{
+	struct field field = { .value = STR("") };
+	struct str text;
+
+	header_find(t->header, STR("Subject"), &field);
+	text = searchtext_words(t, field.value);
+	return collate(pool, subject_base(text, &t->folded, answer));
+}
+
 static void
 read_subject(const struct sort_row *row, struct searchtext *t,
     struct pool *pool, const struct msg *msg, struct value *out)
 {
-	struct field field;
-	struct str text;
-
+	(void)row;
 	(void)msg;
-	if (!header_find(t->header, str_c(row->field), &field))
-		return;
-	text = searchtext_words(t, field.value);
-	out->text = collate(pool, subject_base(text, &t->folded, NULL));
+	out->text = sort_subject(t, pool, NULL);
 }
 
 static const struct sort_row rows[SORT_KEYS] = {
 	{ "ARRIVAL", read_arrival, false, NULL },
 	{ "CC", read_mailbox, true, "Cc" },
-	{ "DATE", read_date, true, "Date" },
+	{ "DATE", read_date, true, NULL },
 	{ "FROM", read_mailbox, true, "From" },
 	{ "SIZE", read_size, false, NULL },
-	{ "SUBJECT", read_subject, true, "Subject" },
+	{ "SUBJECT", read_subject, true, NULL },
 	{ "TO", read_mailbox, true, "To" },
 };
 
@@ -188,8 +201,8 @@ sort_parse(struct parser *p, struct sort *sort)
 	return parse_close(p);
 }
 
-static int
-compare_text(struct str a, struct str b)
+int
+sort_compare(struct str a, struct str b)
 {
 	size_t n = a.n < b.n ? a.n : b.n;
 	int r = n == 0 ? 0 : memcmp(a.p, b.p, n);
@@ -210,7 +223,7 @@ compare(const void *a, const void *b)
 		r = (x->values[i].number > y->values[i].number) -
 		    (x->values[i].number < y->values[i].number);
 		if (r == 0)
-			r = compare_text(x->values[i].text,
+			r = sort_compare(x->values[i].text,
 			    y->values[i].text);
 		if (r != 0)
 			return x->sort->keys[i].reverse ? -r : r;

@@ -14,7 +14,7 @@ FLOORS = {
     0: 'params str mem buf log io err fs path login peer await ending wire '
        'limit',
     1: 'set flags hash scan date fromline quote meta stamp match utf8 codec charset charset_table '
-       'rfc822 mime pseudo casemap subject',
+       'rfc822 mime pseudo casemap subject msgid',
     2: 'lock dotlock watch mbox mbox_own mbox_scan mbox_match '
        'mbox_text mbox_index mbox_changes mbox_write mbox_store mbox_expunge mbox_append draft '
        'folder folder_own folder_name folder_list folder_change '
@@ -23,7 +23,7 @@ FLOORS = {
        'journal rewrite rewrite_own rewrite_plan rewrite_patch '
        'rewrite_recover rewrite_tail rewrite_append',
     3: 'parse reply command ask tls',
-    4: 'fetch body search searchtext sort view',
+    4: 'fetch body search searchtext sort thread thread_own thread_refs thread_forest view',
     5: 'cmd_any cmd_folder cmd_folder_change cmd_message cmd_search cmd_expunge cmd_copy '
        'cmd_append cmd_login cmd_idle cmd_tls session.h '
        'doctor doctor_own doctor_read doctor_head doctor_words doctor_place '

@@ -66,6 +66,10 @@ LEGAL = [
     b'SEARCH HEADER Subject "two words" SINCE 1-Jan-2000',
     b'SEARCH SUBJECT "a\\\\b" TEXT "\\"" BODY ""',
     b"UID SEARCH UID 3,5:7 LARGER 10 KEYWORD Junk",
+    b"SORT (DATE) {5+}\r\nUTF-8 ALL",
+    b'UID SORT (REVERSE SUBJECT SIZE) "us-ascii" 1:3',
+    b"UID THREAD REFERENCES UTF-8 ALL",
+    b"THREAD ORDEREDSUBJECT US-ASCII TEXT {1}\r\na",
     b"SUBSCRIBE {5+}\r\nINBOX",
     b"STORE 1 +FLAGS (\\Seen)",
     b"STORE 1,2:3 FLAGS.SILENT $Junk \\Answered",
@@ -81,8 +85,6 @@ LEGAL = [
 REFUSED = [
     b"LOGIN alex secret",
     b"ENABLE CONDSTORE",
-    b"SORT (DATE) {5+}\r\nUTF-8 ALL",
-    b"UID THREAD REFERENCES UTF-8 ALL",
 ]
 
 GARBAGE = [b"%n%s%x%n", b"(", b")", b'"', b"\\", b"{", b"}", b"*", b"]", b"<",
@@ -366,12 +368,13 @@ POSITIONS = [
     b"FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT (To @ From)]<0.1>",
     b"SEARCH CHARSET @ ALL", b"SEARCH TEXT @", b"SEARCH FROM @ SEEN",
     b"SEARCH HEADER @ x", b"SEARCH HEADER To @", b"SEARCH (OR BODY @ NOT 1)",
-    b"UID SEARCH NOT SUBJECT @", b"CREATE @", b"RENAME @ x", b"RENAME x @",
+    b"UID SEARCH NOT SUBJECT @", b"SORT (DATE) @ ALL",
+    b"UID THREAD REFERENCES UTF-8 TEXT @", b"CREATE @", b"RENAME @ x", b"RENAME x @",
     b"SUBSCRIBE @", b"UNSUBSCRIBE @", b"COPY 1 @", b"UID MOVE 77 @",
     b"DELETE @",
 ]
 REFUSED_POSITIONS = [
-    b"LOGIN @ x", b"LOGIN x @", b"APPEND ../x @", b"SORT (DATE) @ ALL",
+    b"LOGIN @ x", b"LOGIN x @", b"APPEND ../x @",
     b"XYZZY @", b"NOOP @", b"STORE 1 FLAGS @",
 ]
 
