@@ -22,7 +22,7 @@
 #include "../dotlock.h"
 
 static char dir[] = "/tmp/unit_dotlock.XXXXXX";
-enum { TEXT = 200 };
+enum { TEXT = 200, LONG_UP = 10000000 };
 
 static char mailbox[64], lock_path[80], victim[80], fresh[TEXT];
 static char host[65];
@@ -39,6 +39,7 @@ static struct {
 	bool no_proc;
 	bool kill_before, kill_after;	/* at linkat */
 	int write_error, kill_error;
+	time_t up;			/* since the host's start, s */
 	bool write_short;
 	unsigned looks;			/* lstat at the lock so far */
 	unsigned act_at, act_after;	/* at this one, act */
@@ -80,6 +81,17 @@ fstat(int of, struct stat *st)
 	if (fstatat(of, "", st, AT_EMPTY_PATH) == -1)
 		return -1;
 	make_older(st, of == fd ? world.mailbox_age : world.clock_behind);
+	return 0;
+}
+
+/* How long this machine is up is nobody's business but the test's. */
+int
+clock_gettime(clockid_t id, struct timespec *t)
+{
+	if (syscall(SYS_clock_gettime, id, t) == -1)
+		return -1;
+	if (id == CLOCK_BOOTTIME)
+		t->tv_sec = world.up;
 	return 0;
 }
 
@@ -336,6 +348,19 @@ test_age(void)
 		{ 9999, 0, E_INUSE, "however old the dotlock is" },
 		{ -1000, 1000, E_INUSE, "one of the future stands" },
 	};
+	static const struct {
+		time_t up;
+		int lock, mailbox;
+		enum err named, silent;
+		const char *what;
+	} starts[] = {
+		{ 1000, 900, 0, E_INUSE, E_INUSE,
+		    "one made since the host's start stands" },
+		{ 1000, 1600, 0, E_OK, E_INUSE,
+		    "one made before is nobody's when it names the host" },
+		{ 1000, 1600, 1600, E_OK, E_OK,
+		    "and no one's when the mailbox has not changed since" },
+	};
 	struct timespec past[2] = { { 1000, 0 }, { 1000, 0 } };
 	char live[TEXT];
 	size_t i;
@@ -347,6 +372,17 @@ test_age(void)
 		CHECK(ages[i].what, meet("") == ages[i].want &&
 		    meet(live) == ages[i].want);
 	}
+	for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		world.up = starts[i].up;
+		world.lock_age = starts[i].lock;
+		world.mailbox_age = starts[i].mailbox;
+		CHECK(starts[i].what, meet(live) == starts[i].named &&
+		    meet("") == starts[i].silent);
+	}
+	world.up = LONG_UP;
+	world.lock_age = -1000;
+	world.mailbox_age = 1000;
+	meet(live);
 	CHECK("the age is told, and never less than none",
 	    strstr(why.text, ", 0 s old") != NULL);
 	world.lock_age = world.mailbox_age = world.clock_behind = 1000;
@@ -686,6 +722,7 @@ main(void)
 {
 	if (mkdtemp(dir) == NULL || gethostname(host, sizeof(host)) == -1)
 		return 99;
+	world.up = LONG_UP;
 	snprintf(mailbox, sizeof(mailbox), "%s/mbox", dir);
 	snprintf(lock_path, sizeof(lock_path), "%s.lock", mailbox);
 	snprintf(victim, sizeof(victim), "%s/../unit_dotlock.victim.%ld", dir,
