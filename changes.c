@@ -196,15 +196,20 @@ put_head(struct changes *c, struct head *head)
 	return 0;
 }
 
-/* From the time, so that it is larger than that of each log before, even of
- * one that nobody has seen; larger than those that are known it is anyhow. */
+/*
+ * From the time, so that it is larger than that of each log before, even of
+ * one that nobody has seen; larger than those that are known it is anyhow. A
+ * known one that no time gives is a lie, behind which no log could come.
+ */
 static uint64_t
-next_generation(const struct changes *c)
+next_generation(struct changes *c)
 {
 	uint64_t known = c->head.generation > c->least ?
 	    c->head.generation : c->least, us = 0;
 	struct timespec t;
 
+	if (known > INT64_MAX)
+		known = c->least = 0;
 	if (clock_gettime(CLOCK_REALTIME, &t) == 0)
 		us = (uint64_t)t.tv_sec * 1000000 +
 		    (uint64_t)t.tv_nsec / 1000;

@@ -554,6 +554,7 @@ is_unchanged(const struct mbox *mbox)
 static enum err
 sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 {
+	unsigned tries = 0;
 	bool ignored;
 	enum err e;
 
@@ -573,7 +574,7 @@ sync_file(struct mbox *mbox, bool all, bool *changed, struct why *why)
 		e = mbox_changes_read(mbox, changed, why);
 		if (e != E_OK)
 			return e;
-	} while (mbox->own->overtaken);
+	} while (mbox->own->overtaken && ++tries < MBOX_TRIES);
 	e = mbox_settle(mbox, changed, why);
 	/* What only we know, others can learn from the file alone. */
 	if (e == E_OK && mbox->own->log_failed && mbox_unflushed(mbox))

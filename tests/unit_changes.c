@@ -597,6 +597,26 @@ check_old(void)
 	buf_free(&old);
 }
 
+/* Nobody knows of a log that no time gives: who said so lied. */
+static void
+check_lie(void)
+{
+	static const uint64_t lies[] = { UINT64_MAX, UINT64_MAX - 1,
+	    (uint64_t)1 << 63, INT64_MAX };
+	struct changes *c;
+	size_t i;
+
+	for (i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		make(3);
+		c = changes_open(dir, DEV, INO, VALIDITY, lies[i], true);
+		CHECK("a log larger than can be known of is begun anew",
+		    c != NULL && read_rest(c) == 0 && file_size() == HEAD);
+		CHECK("once", lock(c) == CHANGES_GOES_ON);
+		changes_unlock(c);
+		changes_close(c);
+	}
+}
+
 /* A whole record at another place than its own. */
 static void
 check_places(void)
@@ -1763,6 +1783,7 @@ main(void)
 	check_reset();
 	check_generations();
 	check_old();
+	check_lie();
 	check_places();
 	check_heads();
 	check_own_gone();
