@@ -328,7 +328,7 @@ def gconv(room):
     for caller in True, False:
         # Where the session may read and write.
         home = room.base + "/home/caller" if caller else room.riley.home
-        path, loaded = home + "/gconv", home + "/loaded"
+        path, loaded = home + "/gconv", home + "/gconv/loaded"
         shutil.copytree(room.gconv, path)
         compiled(room, path + "/bad.so", GCONV,
                  '-DLOADED="%s"' % loaded)
@@ -342,8 +342,6 @@ def gconv(room):
             result.append((os.path.exists(loaded), said))
             yield from s.finish()
         shutil.rmtree(path)
-        if os.path.exists(loaded):
-            os.unlink(loaded)
     if not result[0][0]:
         yield "iconv(3) does not heed GCONV_PATH: this shows nothing"
     if result[1][0]:
