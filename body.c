@@ -417,3 +417,19 @@ body_section(const struct section *section, struct pool *pool,
 		return present(whole);
 	}
 }
+
+struct str
+body_encoded(const struct section *section, struct pool *pool,
+    struct str header, struct str body, struct str whole, struct part **tree,
+    enum cte *cte)
+{
+	const struct part *part = NULL;
+	struct str text = body_section(section, pool, header, body, whole,
+	    tree);
+
+	if (section->n_numbers > 0)
+		part = mime_find(*tree, section->numbers, section->n_numbers);
+	*cte = part == NULL || part->multipart || part->message ?
+	    CTE_IDENTITY : cte_find(part->encoding);
+	return text;
+}

@@ -9,6 +9,7 @@
 
 #include "fetch.h"
 #include "reply.h"
+#include "lib/codec.h"
 #include "lib/mem.h"
 #include "lib/mime.h"
 #include "lib/str.h"
@@ -34,5 +35,16 @@ void	body_structure(struct reply *r, struct pool *pool,
 struct str	body_section(const struct section *section, struct pool *pool,
 		    struct str header, struct str body, struct str whole,
 		    struct part **tree);
+
+/*
+ * Of a section of BINARY or BINARY.SIZE: the text, and in *cte how to decode
+ * it (RFC 3516 section 3); CTE_UNKNOWN when nobody can. A multipart and a
+ * message are what they seem: "it is EXPRESSLY FORBIDDEN to use any encodings
+ * other than "7bit", "8bit", or "binary" with any composite media type" (RFC
+ * 2045 6.4). So is the whole message.
+ */
+struct str	body_encoded(const struct section *section,
+		    struct pool *pool, struct str header, struct str body,
+		    struct str whole, struct part **tree, enum cte *cte);
 
 #endif

@@ -31,7 +31,8 @@ cmd_any_capabilities(struct session *s)
 	struct str text;
 
 	buf_addf(&b, "CAPABILITY IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN"
-	    " IDLE UNSELECT UIDPLUS MOVE MULTIAPPEND APPENDLIMIT=%d",
+	    " IDLE UNSELECT UIDPLUS MOVE MULTIAPPEND BINARY WITHIN"
+	    " APPENDLIMIT=%d",
 	    APPEND_MAX_BYTES);
 	if (casemap_known())
 		buf_add(&b, STR(" SORT THREAD=ORDEREDSUBJECT"

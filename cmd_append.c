@@ -86,6 +86,27 @@ begin_message(struct append *a, struct parser *p)
 	return 0;
 }
 
+/*
+ * RFC 3516 4.4: "If the destination mailbox does not support the storage of
+ * binary content, the server MUST fail the request". In an mbox a line ends in
+ * LF, and NUL ends what many of its readers know of it.
+ */
+static bool
+is_binary(struct str s, bool *cr)
+{
+	size_t i, n;
+
+	if (str_index(s, '\0') < s.n)
+		return true;
+	for (i = 0; i < s.n; i = n + 1) {
+		n = i + str_index(str_from(s, i), '\n');
+		if (n < s.n && !(n == 0 ? *cr : s.p[n - 1] == '\r'))
+			return true;
+	}
+	*cr = s.n > 0 ? s.p[s.n - 1] == '\r' : *cr;
+	return false;
+}
+
 /* The message itself; once the command is refused nothing is kept. */
 static int
 receive(struct append *a, struct parser *p, struct literal *l)
@@ -93,6 +114,7 @@ receive(struct append *a, struct parser *p, struct literal *l)
 	struct why why = { .text = "" };
 	char piece[IO_IN_BYTES];
 	enum err e = E_OK;
+	bool cr = false;
 	size_t n;
 
 	for (;;) {
@@ -100,6 +122,9 @@ receive(struct append *a, struct parser *p, struct literal *l)
 			return -1;
 		if (n == 0)
 			break;
+		if (l->binary && is_binary((struct str){ piece, n }, &cr))
+			refuse(a, "UNKNOWN-CTE", "A mailbox can not hold "
+			    "binary data");
 		if (a->result == RES_OK)
 			e = draft_add(a->draft, (struct str){ piece, n },
 			    &why);

@@ -55,6 +55,7 @@ outcome_err(struct outcome *o, enum err e, const struct why *why)
 		{ E_GONE, "EXPUNGEISSUED", "Message is no longer there" },
 		{ E_LIMIT, "LIMIT", "Limit exceeded" },
 		{ E_FULL, "OVERQUOTA", "No room on the disk" },
+		{ E_CTE, "UNKNOWN-CTE", "Unknown transfer encoding" },
 	};
 	const char *code = "UNAVAILABLE", *text = "Internal error";
 	size_t i;

@@ -66,6 +66,23 @@ static const char *const kind_names[] = {
 	[SECTION_MIME] = "MIME",
 };
 
+static const struct {
+	const char *name;
+	enum section_form form;
+	bool sets_seen;
+	bool partial;		/* [partial] may follow */
+} binaries[] = {
+	{ "BINARY", SECTION_BINARY, true, true },
+	{ "BINARY.PEEK", SECTION_BINARY, false, true },
+	{ "BINARY.SIZE", SECTION_BINARY_SIZE, false, false },
+};
+
+static const char *const form_names[] = {
+	[SECTION_AS_SENT] = "BODY[",
+	[SECTION_BINARY] = "BINARY[",
+	[SECTION_BINARY_SIZE] = "BINARY.SIZE[",
+};
+
 /* A plan while it is read; tail is where the next section goes. */
 struct draft {
 	struct parser *p;
@@ -230,6 +247,29 @@ body(struct draft *d, bool peek)
 	return section(d);
 }
 
+/* section-binary = "[" [section-part] "]" */
+static int
+binary(struct draft *d, size_t i)
+{
+	struct section *s = section_add(d);
+	bool text = false;
+
+	s->form = binaries[i].form;
+	d->plan->sets_seen |= binaries[i].sets_seen;
+	if (parse_char(d->p, '[') != 0)
+		return -1;
+	if (parse_peek(d->p) != ']') {
+		s->kind = SECTION_PART;
+		if (part_numbers(d->p, s, &text) != 0)
+			return -1;
+	}
+	if (text)
+		return parse_bad(d->p, "Invalid section");
+	if (parse_char(d->p, ']') != 0)
+		return -1;
+	return binaries[i].partial ? partial(d->p, s) : 0;
+}
+
 /* RFC822 and its kin, once each, however often they are asked for. */
 static void
 old_section(struct draft *d, size_t i)
@@ -265,6 +305,9 @@ fetch_att(struct draft *d, struct str name)
 			return 0;
 		}
 	}
+	for (i = 0; i < sizeof(binaries) / sizeof(binaries[0]); i++)
+		if (str_ieq(name, str_c(binaries[i].name)))
+			return binary(d, i);
 	return parse_bad(d->p, "Unknown FETCH item");
 }
 
@@ -404,7 +447,8 @@ structures(struct answer *a)
 		item(a, STR("ENVELOPE "));
 		body_envelope(run->reply, run->pool, a->text.header);
 	}
-	if (run->items & (FETCH_BODY | FETCH_BODYSTRUCTURE))
+	if (run->items & (FETCH_BODY | FETCH_BODYSTRUCTURE) &&
+	    a->tree == NULL)
 		a->tree = mime_parse(run->pool, a->text.header, a->text.body);
 	if (run->items & FETCH_BODY) {
 		item(a, STR("BODY "));
@@ -426,7 +470,7 @@ section_name(struct reply *reply, const struct section *s)
 		reply_raw(reply, str_c(s->rfc822));
 		return;
 	}
-	reply_raw(reply, STR("BODY["));
+	reply_raw(reply, str_c(form_names[s->form]));
 	for (i = 0; i < s->n_numbers; i++) {
 		if (i > 0)
 			reply_raw(reply, STR("."));
@@ -490,6 +534,56 @@ section_send(struct answer *a, const struct section *s)
 		reply_literal(reply, text, size);
 }
 
+/* What BINARY and BINARY.SIZE answer: the same octets, sent or counted. A part
+ * that the message does not have is NIL, and its size none. */
+static void
+binary_send(struct answer *a, const struct section *s)
+{
+	struct reply *reply = a->run->reply;
+	struct buf decoded = { .max = SIZE_MAX };
+	struct str text, data;
+	enum cte cte;
+
+	text = body_encoded(s, a->run->pool, a->text.header, a->text.body,
+	    a->text.whole, &a->tree, &cte);
+	cte_decode(cte, text, &decoded);
+	data = buf_str(&decoded);
+	separate(a);
+	section_name(reply, s);
+	reply_raw(reply, STR(" "));
+	if (s->form == SECTION_BINARY_SIZE)
+		reply_number(reply, data.n);
+	else if (text.p == NULL)
+		reply_raw(reply, STR("NIL"));
+	else if (s->partial)
+		reply_octets(reply, str_sub(data, s->first, s->count));
+	else
+		reply_octets(reply, data);
+	buf_free(&decoded);
+}
+
+/*
+ * RFC 3516 4.3: "If the server does not know how to decode the section's CTE,
+ * it MUST fail the request": before any of it is answered.
+ */
+static enum err
+decodable(struct answer *a, struct why *why)
+{
+	const struct section *s;
+	enum cte cte;
+
+	for (s = a->run->plan->sections; s != NULL; s = s->next) {
+		if (s->form == SECTION_AS_SENT)
+			continue;
+		body_encoded(s, a->run->pool, a->text.header, a->text.body,
+		    a->text.whole, &a->tree, &cte);
+		if (cte == CTE_UNKNOWN)
+			return why_set(why, E_CTE, "A part has a transfer "
+			    "encoding that is not known");
+	}
+	return E_OK;
+}
+
 /* The untagged FETCH of one entry of the view. */
 static enum err
 answer(struct run *run, uint32_t seq, struct why *why)
@@ -503,6 +597,8 @@ answer(struct run *run, uint32_t seq, struct why *why)
 	if (run->need != NEED_RECORD) {
 		err = mbox_text(run->mbox, e->uid, run->need == NEED_WHOLE,
 		    &a.text, why);
+		if (err == E_OK)
+			err = decodable(&a, why);
 		if (err != E_OK)
 			return err;
 	}
@@ -517,21 +613,23 @@ answer(struct run *run, uint32_t seq, struct why *why)
 	record(&a, e);
 	structures(&a);
 	for (s = run->plan->sections; s != NULL; s = s->next)
-		section_send(&a, s);
+		(s->form == SECTION_AS_SENT ? section_send : binary_send)(&a,
+		    s);
 	reply_raw(run->reply, STR(")\r\n"));
 	pool_reset(run->pool);
 	return E_OK;
 }
 
 /*
- * Does one failure end the command? A message that is gone or too big for
- * us does not keep the others from being answered; a mailbox that can not
- * be read or locked would fail, slowly, for each of them.
+ * Does one failure end the command? A message that is gone, or too big or too
+ * strange for us, does not keep the others from being answered; a mailbox
+ * that can not be read or locked would fail, slowly, for each of them.
  */
 static bool
 fails_all(enum err err)
 {
-	return err != E_OK && err != E_GONE && err != E_LIMIT;
+	return err != E_OK && err != E_GONE && err != E_LIMIT &&
+	    err != E_CTE;
 }
 
 /* Is there still someone to answer? A mailbox takes seconds to send; a

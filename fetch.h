@@ -24,8 +24,15 @@ enum section_kind {
 	SECTION_MIME,
 };
 
+enum section_form {
+	SECTION_AS_SENT,	/* BODY[...] */
+	SECTION_BINARY,		/* decoded (RFC 3516) */
+	SECTION_BINARY_SIZE,	/* octets of that */
+};
+
 struct section {
 	enum section_kind kind;
+	enum section_form form;
 	const char *rfc822;	/* answer under this name: RFC822.HEADER... */
 	uint32_t *numbers;	/* of the part */
 	uint32_t n_numbers;
@@ -53,13 +60,15 @@ struct fetch_plan {
 	struct section *sections;	/* in the order asked, pool */
 };
 
-/* fetch-att, the macros, or a list of fetch-att (RFC 3501 section 9). */
+/* fetch-att, the macros, or a list of fetch-att (RFC 3501 section 9; BINARY
+ * of RFC 3516). */
 int	fetch_parse(struct parser *p, struct fetch_plan *plan);
 
 /*
  * Answers for every message of the view that the resolved set names.
- * RES_NO with [EXPUNGEISSUED] when one of them is gone: the others are
- * still answered (RFC 2180 4.1.3).
+ * RES_NO with [EXPUNGEISSUED] when one of them is gone, with [UNKNOWN-CTE]
+ * when BINARY asks for what can not be decoded: the others are still answered
+ * (RFC 2180 4.1.3).
  */
 enum result	fetch_run(const struct fetch_plan *plan, struct mbox *mbox,
 		    struct view *view, struct reply *reply,

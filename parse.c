@@ -406,6 +406,7 @@ parse_literal(struct parser *p, struct literal *out)
 	bool plus = false;
 
 	out->left = 0;
+	out->binary = parse_if(p, '~');
 	if (literal_head(p, &out->left, &plus) != 0)
 		return -1;
 	out->waits = !plus;

@@ -115,7 +115,9 @@ int	parse_flags(struct parser *p, struct flag_list *out);
 struct literal {
 	uint64_t left;		/* bytes that are to come */
 	bool waits;		/* the client waits for a "+" */
+	bool binary;		/* a literal8: it may hold any octet */
 };
+/* literal / literal8 (RFC 3516) */
 int	parse_literal(struct parser *p, struct literal *out);
 /* Its next *n bytes, at most `room`; 0 at its end. May hold NUL. */
 int	parse_literal_read(struct parser *p, struct literal *l, char *to,

@@ -331,6 +331,21 @@ reply_literal_part(struct reply *r, struct str text, uint64_t size,
 	crlf_send(r, &c, n);
 }
 
+/* RFC 3516 4.3: data that does "not contain the NUL octet, the server SHOULD
+ * return [...] in a <string> instead of a <literal8>". */
+void
+reply_octets(struct reply *r, struct str s)
+{
+	if (s.n == 0) {
+		reply_raw(r, STR("\"\""));
+		return;
+	}
+	if (str_index(s, '\0') < s.n)
+		byte(r, '~');
+	literal_head(r, s.n);
+	io_write(r->io, s);
+}
+
 static void
 flag(struct reply *r, struct str name, bool *any)
 {

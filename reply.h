@@ -1,7 +1,7 @@
 /*
  * reply.h - the only writer of IMAP syntax. Whatever comes from disk or
  * client leaves as a quoted string if it is clean, else as a literal; NUL
- * never leaves (it becomes 0x80, as UW did).
+ * leaves only in a literal8, else it becomes 0x80, as with UW.
  */
 #ifndef REPLY_H
 #define REPLY_H
@@ -42,6 +42,9 @@ void	reply_literal(struct reply *r, struct str text, uint64_t size);
  */
 void	reply_literal_part(struct reply *r, struct str text, uint64_t size,
 	    uint32_t first, uint32_t count);
+/* Decoded content, octet by octet as it is: a literal, or a literal8 (RFC 3516)
+ * when NUL is among them. */
+void	reply_octets(struct reply *r, struct str s);
 
 /* "(\Seen word)" of the bits in flags and keywords. */
 void	reply_flags(struct reply *r, unsigned flags, uint32_t keywords,

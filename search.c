@@ -10,6 +10,8 @@
  */
 #include "search.h"
 
+#include <time.h>
+
 #include "searchtext.h"
 #include "lib/charset.h"
 #include "lib/date.h"
@@ -45,7 +47,8 @@ struct key {
 	struct set set;
 	struct str word;	/* keyword or field name */
 	struct needle needle;
-	int64_t number;		/* size, or day since 1970 */
+	int64_t number;		/* size, day since 1970, or seconds: an
+				 * interval, a time while a search runs */
 	uint32_t bit;		/* of the keyword, while a search runs */
 };
 
@@ -97,6 +100,19 @@ parse_size(struct parser *p, struct search *s, struct key *key)
 
 	(void)s;
 	if (parse_space(p) != 0 || parse_number(p, &n) != 0)
+		return -1;
+	key->number = n;
+	return 0;
+}
+
+/* RFC 5032: "search-key =/ ( "OLDER" / "YOUNGER" ) SP nz-number" */
+static int
+parse_interval(struct parser *p, struct search *s, struct key *key)
+{
+	uint32_t n;
+
+	(void)s;
+	if (parse_space(p) != 0 || parse_nz_number(p, &n) != 0)
 		return -1;
 	key->number = n;
 	return 0;
@@ -247,6 +263,13 @@ test_date(const struct key *key, struct asking *a)
 
 	msg_date(&a->msg, &date);
 	return compare(key, date_day_written(&date));
+}
+
+/* "exact matching, to the resolution of a second" (RFC 5032 section 3) */
+static enum truth
+test_age(const struct key *key, struct asking *a)
+{
+	return compare(key, a->msg.date);
 }
 
 /*
@@ -413,6 +436,10 @@ static const struct row rows[] = {
 	KEY("BEFORE", parse_day, test_date, COST_LIST, .below = true),
 	KEY("ON", parse_day, test_date, COST_LIST, .at = true),
 	KEY("SINCE", parse_day, test_date, COST_LIST, .at = true,
+	    .above = true),
+	KEY("OLDER", parse_interval, test_age, COST_LIST, .below = true,
+	    .at = true),
+	KEY("YOUNGER", parse_interval, test_age, COST_LIST, .at = true,
 	    .above = true),
 	KEY("SENTBEFORE", parse_day, test_sent, COST_HEADER, .below = true),
 	KEY("SENTON", parse_day, test_sent, COST_HEADER, .at = true),
@@ -607,11 +634,13 @@ search_parse_criteria(struct parser *p, struct search *s)
 /* Running it. */
 
 /*
- * Gives sets and keywords their meaning in this mailbox. Numbers that no
- * message has are no error here: "SEARCH 99" finds nothing, as elsewhere.
+ * Gives sets, keywords and ages their meaning in this mailbox, now. Numbers
+ * that no message has are no error here: "SEARCH 99" finds nothing, as
+ * elsewhere.
  */
 static void
-settle(struct key *key, const struct mbox *mbox, const struct view *view)
+settle(struct key *key, const struct mbox *mbox, const struct view *view,
+    time_t now)
 {
 	uint32_t last = view->n == 0 ? 0 : view->at[view->n - 1].uid;
 	struct key *child;
@@ -621,12 +650,16 @@ settle(struct key *key, const struct mbox *mbox, const struct view *view)
 		set_resolve(&key->set, view->n);
 	if (key->row->test == test_uid)
 		set_resolve(&key->set, last);
+	/* "subtracting the time interval the client presents from the
+	 * current date and time of the server" */
+	if (key->row->test == test_age)
+		key->number = (int64_t)now - key->number;
 	if (key->row->test == test_keyword) {
 		i = keyword_find(&mbox->keywords, key->word);
 		key->bit = i < 0 ? 0 : UINT32_C(1) << i;
 	}
 	for (child = key->child; child != NULL; child = child->next)
-		settle(child, mbox, view);
+		settle(child, mbox, view, now);
 }
 
 /* Turns to the message of this entry; false when it is there no more. */
@@ -674,7 +707,7 @@ search_run(struct search *s, struct mbox *mbox, struct view *view,
 	struct asking a = { .mbox = mbox };
 	uint32_t i, number;
 
-	settle(s->key, mbox, view);
+	settle(s->key, mbox, view, time(NULL));
 	searchtext_begin(&a.text);
 	for (i = 0; i < view->n; i++) {
 		if (!turn_to(&a, view, i))

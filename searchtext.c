@@ -7,15 +7,16 @@
  * and part_has(), which say why. Only the rest is decoded, into buffers that
  * serve all messages of a search.
  *
- * A needle that was typed in ASCII matches ASCII letters only. charset_fold
- * would let "k" match the Kelvin sign, "s" the long s and "i" the Turkish
- * ones; asked byte by byte they do not, and the two ways must give one
- * answer. A needle that holds such a letter does match its ASCII twin.
+ * What of a text is ASCII stays as it is under the folding, but for letter
+ * case; what is not may become ASCII: an accented letter that letter and an
+ * accent, the Kelvin sign a "K". So a needle of ASCII that stands in the bytes
+ * is found, and one that does not may be, unless all of them are ASCII.
  */
 #include "searchtext.h"
 
 #include <string.h>
 
+#include "lib/casemap.h"
 #include "lib/codec.h"
 #include "lib/rfc822.h"
 #include "lib/scan.h"
@@ -28,7 +29,8 @@ enum {
 	 * able to make us hold several copies of a gigabyte.
 	 */
 	DECODE_MAX = 32 << 20,
-	/* Conversion makes three bytes of one at the most, folding less. */
+	/* Conversion makes three bytes of one at the most. Folding mostly as
+	 * many as there were; U+FDFA is no text of 32 MiB. */
 	TEXT_MAX = 4 * DECODE_MAX,
 };
 
@@ -66,16 +68,32 @@ without_cr(struct str text, struct buf *out)
 	return out->over ? text : buf_str(out);
 }
 
+static bool
+is_ascii(struct str s)
+{
+	return ascii_prefix(s) == s.n;
+}
+
+/* In small letters, as scan_find wants it. */
+static void
+fold(struct str utf8, struct buf *out)
+{
+	size_t i;
+
+	casemap_add(utf8, out);
+	for (i = 0; i < out->n; i++)
+		out->p[i] = (char)ascii_lower((unsigned char)out->p[i]);
+}
+
 void
 searchtext_needle(struct pool *pool, struct str utf8, struct needle *out)
 {
 	struct buf line = BUF_MAX(TEXT_MAX), folded = BUF_MAX(TEXT_MAX);
 
-	charset_fold(without_cr(utf8, &line), &folded);
+	fold(without_cr(utf8, &line), &folded);
 	out->folded = pool_copy(pool, buf_str(&folded));
 	out->core = longest_run(out->folded);
-	out->ascii = ascii_prefix(utf8) == utf8.n;
-	out->high = ascii_prefix(out->folded) < out->folded.n;
+	out->ascii = is_ascii(out->folded);
 	out->spaced = out->core.n < out->folded.n;
 	out->lined = str_index(out->folded, '\n') < out->folded.n;
 	buf_free(&line);
@@ -118,7 +136,7 @@ searchtext_set(struct searchtext *t, struct str header, struct str body)
 	pool_reset(t->pool);
 }
 
-/* s, folded or of ASCII, stands in text. */
+/* s, a needle or of ASCII, stands in text. */
 static bool
 holds(struct str text, struct str s)
 {
@@ -142,9 +160,9 @@ text_has(struct searchtext *t, struct str text, const struct needle *n)
 static bool
 utf8_has(struct searchtext *t, struct str text, const struct needle *n)
 {
-	if (!n->ascii) {
+	if (!is_ascii(text)) {
 		buf_clear(&t->folded);
-		charset_fold(text, &t->folded);
+		casemap_add(text, &t->folded);
 		text = buf_str(&t->folded);
 	}
 	return text_has(t, text, n);
@@ -186,7 +204,7 @@ static bool
 line_has(struct searchtext *t, struct str line, const struct needle *n,
     bool encoded)
 {
-	if (!encoded && n->ascii)
+	if (!encoded && is_ascii(line))
 		return holds(line, n->folded);
 	return utf8_has(t, searchtext_words(t, line), n);
 }
@@ -194,8 +212,8 @@ line_has(struct searchtext *t, struct str line, const struct needle *n,
 /*
  * text: a field's value, or all of it. Without encoded words decoding
  * changes no ASCII byte and makes none, and unfolding changes white space
- * only: then an ASCII needle without white space stands in the bytes as
- * they are or nowhere.
+ * only: then a needle without white space stands in bytes of ASCII as they
+ * are or nowhere.
  */
 static bool
 field_has(struct searchtext *t, struct str text, const struct needle *n)
@@ -204,10 +222,8 @@ field_has(struct searchtext *t, struct str text, const struct needle *n)
 
 	if (n->lined)
 		return false;
-	if (!encoded && n->ascii && !n->spaced)
+	if (!encoded && is_ascii(text) && (!n->ascii || !n->spaced))
 		return holds(text, n->folded);
-	if (!encoded && n->high && ascii_prefix(text) == text.n)
-		return false;
 	if (str_index(text, '\n') == text.n)
 		return line_has(t, text, n, encoded);
 	if (n->spaced && line_has(t, unfold(t, text, false), n, encoded))
@@ -217,15 +233,14 @@ field_has(struct searchtext *t, struct str text, const struct needle *n)
 
 /*
  * No field of the header can hold the needle. By the reasons given at
- * field_has a needle's core must be there as it stands, or a byte that is
- * not ASCII must, unless there are encoded words. One fast look at the
+ * field_has its core must be there as it stands, or a byte that is not ASCII,
+ * or an encoded word. One fast look at the
  * whole header spares most headers the walk from field to field.
  */
 static bool
 hopeless(struct str header, const struct needle *n)
 {
-	if (n->ascii ? holds(header, n->core) :
-	    !n->high || ascii_prefix(header) < header.n)
+	if (!is_ascii(header) || (n->ascii && holds(header, n->core)))
 		return false;
 	return !holds(header, STR("=?"));
 }
@@ -296,7 +311,7 @@ header_has(struct searchtext *t, struct str header, const struct needle *n)
 
 	/* Not with encoded words, unless for line ends, which no word has. */
 	if (n->ascii && (n->lined || !holds(header, STR("=?"))) &&
-	    text_has(t, header, n))
+	    utf8_has(t, header, n))
 		return true;
 	if (hopeless(header, n))
 		return false;
@@ -370,9 +385,9 @@ part_has(struct searchtext *t, const struct part *part,
 	if (text.n <= DECODE_MAX)
 		text = decode_transfer(t, part);
 	if (keeps_ascii(charset)) {
-		if (n->ascii)
-			return text_has(t, text, n);
-		if (n->high && ascii_prefix(text) == text.n)
+		if (n->ascii && text_has(t, text, n))
+			return true;
+		if (is_ascii(text))
 			return false;
 	}
 	if (text.n > DECODE_MAX)

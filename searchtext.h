@@ -1,7 +1,8 @@
 /*
  * searchtext.h - does this string stand in that message's text? What a
  * header field or a part says is compared as its reader sees it: transfer
- * encoding, charset, encoded words and folding undone, letter case ignored.
+ * encoding, charset, encoded words and folding undone, by i;unicode-casemap
+ * (RFC 5051), or i;ascii-casemap where Unicode's tables are left out.
  * Knows no IMAP and no mailbox; bytes in, yes or no out.
  */
 #ifndef SEARCHTEXT_H
@@ -17,10 +18,9 @@
 
 /* A string to be found. */
 struct needle {
-	struct str folded;	/* UTF-8, one case, line ends as LF */
+	struct str folded;	/* by casemap_add, line ends as LF */
 	struct str core;	/* its longest run without white space */
-	bool ascii;		/* was ASCII before folding */
-	bool high;		/* is not even when folded */
+	bool ascii;		/* folded is */
 	bool spaced;		/* holds white space */
 	bool lined;		/* holds a line end */
 };

@@ -1,7 +1,6 @@
 /*
- * charset.h - mail text to UTF-8, and the folding under which SEARCH
- * compares. The only file that knows iconv. US-ASCII, UTF-8, and the common
- * charsets of one byte work without it: in a bare jail, and in a program that
+ * charset.h - mail text to UTF-8. The only file that knows iconv. US-ASCII,
+ * UTF-8, and the common charsets of one byte work without it: in a bare jail, and in a program that
  * was built without iconv, as a static one is. The others are unknown there.
  */
 #ifndef CHARSET_H
@@ -43,13 +42,5 @@ bool	charset_known(struct str name);
 void	charset_to_utf8(struct charset *c, struct str name, struct str text,
 	    struct buf *out);
 void	charset_close(struct charset *c);
-
-/*
- * Appends UTF-8 text folded for comparing: letters of all scripts that we
- * know in small letters (i;ascii-casemap at the least, simple Unicode folding
- * of Latin, Greek and Cyrillic), line ends and runs of white space unchanged.
- * Never longer than utf8; bytes that are no UTF-8 pass through.
- */
-void	charset_fold(struct str utf8, struct buf *out);
 
 #endif

@@ -243,19 +243,15 @@ qp_line(struct str line, bool underscore, struct buf *out)
  * "=" of a soft line break. A part's last line end belongs to the boundary,
  * so a "=" at the very end is a soft line break too.
  */
-void
-qp_decode(struct str in, bool underscore, struct buf *out)
+static void
+qp_lines(struct str in, bool crlf, struct buf *out)
 {
-	struct str line, text;
+	struct str line, text, end;
 	bool soft;
 
-	if (underscore) {
-		qp_line(in, true, out);
-		return;
-	}
 	while (str_line(&in, &line)) {
 		text = str_chomp(line);
-		line = str_from(line, text.n);
+		end = str_from(line, text.n);
 		while (text.n > 0 && (text.p[text.n - 1] == ' ' ||
 		    text.p[text.n - 1] == '\t'))
 			text.n--;
@@ -264,8 +260,17 @@ qp_decode(struct str in, bool underscore, struct buf *out)
 			text.n--;
 		qp_line(text, false, out);
 		if (!soft)
-			buf_add(out, line);
+			buf_add(out, crlf && end.n > 0 ? STR("\r\n") : end);
 	}
+}
+
+void
+qp_decode(struct str in, bool underscore, struct buf *out)
+{
+	if (underscore)
+		qp_line(in, true, out);
+	else
+		qp_lines(in, false, out);
 }
 
 /* Past white space and comments (RFC 5322 3.2.2), nested or unclosed. */
@@ -318,6 +323,31 @@ cte_find(struct str value)
 		if (str_ieq(str_sub(value, 0, n), mechanisms[i].name))
 			return mechanisms[i].cte;
 	return CTE_UNKNOWN;
+}
+
+/* Appends it with CRLF line ends. */
+static void
+crlf_add(struct str in, struct buf *out)
+{
+	struct str line, text;
+
+	while (str_line(&in, &line)) {
+		text = str_chomp(line);
+		buf_add(out, text);
+		if (text.n < line.n)
+			buf_add(out, STR("\r\n"));
+	}
+}
+
+void
+cte_decode(enum cte cte, struct str in, struct buf *out)
+{
+	if (cte == CTE_BASE64)
+		base64_decode(in, out);
+	else if (cte == CTE_QP)
+		qp_lines(in, true, out);
+	else if (cte == CTE_IDENTITY)
+		crlf_add(in, out);
 }
 
 /* An encoded word as it stands in the header. */

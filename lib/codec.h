@@ -41,6 +41,12 @@ enum cte { CTE_IDENTITY, CTE_QP, CTE_BASE64, CTE_UNKNOWN };
  * is CTE_IDENTITY.
  */
 enum cte	cte_find(struct str value);
+/*
+ * Appends what a body that was sent in this encoding holds. Its line ends, as
+ * far as they are not encoded themselves, become CRLF. Nothing when the
+ * encoding is not known. Room for twice `in` is enough.
+ */
+void	cte_decode(enum cte cte, struct str in, struct buf *out);
 
 /*
  * Next piece of header text (RFC 2047): either a run of plain bytes or an

@@ -17,6 +17,7 @@ enum err {
 	E_LIMIT = -7,		/* a limit of ours */
 	E_IO = -8,		/* the disk or the system failed */
 	E_FULL = -9,		/* the disk or the quota has no room */
+	E_CTE = -10,		/* a transfer encoding that nobody knows */
 };
 
 /* Why something failed, for the client and the log. Never client bytes. */

@@ -131,7 +131,7 @@ class World:
     def validate(self, raw, commands=None):
         """Complaints about all that a server said on one connection."""
         said = self.file(os.path.join(self.base, "said"), raw)
-        argv = [VALIDATE, said]
+        argv = [VALIDATE, "-b", said]
         if commands is not None:
             argv[1:1] = ["-c", self.file(
                 os.path.join(self.base, "commands"), commands)]

@@ -328,7 +328,7 @@ def gconv(room):
     for caller in True, False:
         # Where the session may read and write.
         home = room.base + "/home/caller" if caller else room.riley.home
-        path, loaded = home + "/gconv", home + "/gconv/loaded"
+        path, loaded = home + "/gconv", home + "/loaded"
         shutil.copytree(room.gconv, path)
         compiled(room, path + "/bad.so", GCONV,
                  '-DLOADED="%s"' % loaded)
@@ -342,6 +342,8 @@ def gconv(room):
             result.append((os.path.exists(loaded), said))
             yield from s.finish()
         shutil.rmtree(path)
+        if os.path.exists(loaded):
+            os.unlink(loaded)
     if not result[0][0]:
         yield "iconv(3) does not heed GCONV_PATH: this shows nothing"
     if result[1][0]:
@@ -382,9 +384,9 @@ def check_process(s, home, root):
     s.cmd(b"m CREATE made/deep")
     s.cmd(b"m SUBSCRIBE made/deep")
     for path, names, files in os.walk(home):
-        # Which the test of GCONV_PATH puts there, at the same time.
+        # What the test of GCONV_PATH puts there, at the same time.
         names[:] = [x for x in names if x != "gconv"]
-        for name in names + files:
+        for name in set(names + files) - {"loaded"}:
             mode = os.stat(os.path.join(path, name)).st_mode & 0o777
             if mode & 0o077:
                 yield "%s has mode %o" % (name, mode)

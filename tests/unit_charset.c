@@ -1,6 +1,6 @@
 /*
- * unit_charset.c - conversion to UTF-8 with and without iconv, names of
- * charsets that hostile mail sends, and the folding that SEARCH compares by.
+ * unit_charset.c - conversion to UTF-8 with and without iconv, and names of
+ * charsets that hostile mail sends.
  */
 #include "unit.h"
 
@@ -246,101 +246,6 @@ test_hostile(void)
 	drop(s);
 }
 
-static struct str
-fold(struct str s)
-{
-	buf_clear(&got);
-	charset_fold(s, &got);
-	return buf_str(&got);
-}
-
-static bool
-fold_is_stable(uint32_t cp)
-{
-	struct buf once = BUF_MAX(8);
-	char text[4];
-	bool good;
-	size_t n;
-
-	n = utf8_put(text, cp);
-	charset_fold((struct str){ text, n }, &once);
-	good = !once.over && once.n <= n && utf8_valid(buf_str(&once)) &&
-	    str_eq(fold(buf_str(&once)), buf_str(&once));
-	buf_free(&once);
-	return good;
-}
-
-static void
-test_fold(void)
-{
-	static const struct {
-		struct str from, to;
-		const char *what;
-	} rows[] = {
-		{ LIT(""), LIT(""), "nothing" },
-		{ LIT("@AZ[`az{ 09\r\n\t\0X"), LIT("@az[`az{ 09\r\n\t\0x"),
-		    "ASCII letters and their neighbours" },
-		{ LIT("THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG @[`{"),
-		    LIT("the quick brown fox jumps over the lazy dog @[`{"),
-		    "a long ASCII text" },
-		{ LIT("MÜLLER ÀÖØÞ × ÷ ß ÿ Ÿ"),
-		    LIT("müller àöøþ × ÷ ß ÿ ÿ"),
-		    "Latin-1" },
-		{ LIT("ĀāĮĲĴĶĸĹŇŊŶŹŽž"),
-		    LIT("āāįĳĵķĸĺňŋŷźžž"),
-		    "Latin Extended-A" },
-		{ LIT("İstanbul ISIK ışık ſ"),
-		    LIT("istanbul isik işik s"),
-		    "dotted and dotless i, long s" },
-		{ LIT("ȘȚ"), LIT("șț"), "Romanian" },
-		{ LIT("ΆΈΉΊΌΎΏ ΑΡΣΩΪΫ ΟΔΟΣ οδος ΐ"),
-		    LIT("άέήίόύώ αρσωϊϋ οδοσ οδοσ ΐ"),
-		    "Greek" },
-		{ LIT("µ μ"), LIT("μ μ"), "micro sign and mu" },
-		{ LIT("ЀЏАЯабвЁё ѠҊӀӁӐԮ ѐџ ҂"),
-		    LIT("ѐџаяабвёё ѡҋӏӂӑԯ ѐџ ҂"),
-		    "Cyrillic" },
-		{ LIT("ẠẤỸ Ẁ ẞ"), LIT("ạấỹ ẁ ß"),
-		    "Vietnamese and Welsh" },
-		{ LIT("ＡＺａ"), LIT("ａｚａ"), "wide letters" },
-		{ LIT("\xe2\x84\xaa\xe2\x84\xab"), LIT("kå"),
-		    "Kelvin and Angstrom sign" },
-		{ LIT("日本語 😀 שלום"),
-		    LIT("日本語 😀 שלום"),
-		    "scripts without case" },
-		{ LIT("A\xff" "B\xc3" "C\xe2\x98" "D\xed\xa0\x80"),
-		    LIT("a\xff" "b\xc3" "c\xe2\x98" "d\xed\xa0\x80"),
-		    "bytes that are no UTF-8 pass through" },
-		{ LIT("ABCDEFGÜHIJKLMNOPQRSTÜ"),
-		    LIT("abcdefgühijklmnopqrstü"),
-		    "letters at every place of eight" },
-	};
-	struct buf small = BUF_MAX(3);
-	uint32_t cp;
-	size_t i;
-	bool good = true;
-
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CHECK_STR(rows[i].what, fold(rows[i].from), rows[i].to);
-	for (cp = 0; cp < 0x20000; cp++)
-		if (cp < 0xd800 || cp > 0xdfff)
-			good = fold_is_stable(cp) && good;
-	CHECK("folding twice changes nothing, and nothing gets longer", good);
-	for (i = 0; i < 256; i++) {
-		char eight[9];
-
-		memset(eight, (char)i, sizeof(eight));
-		fold((struct str){ eight, 9 });
-		good = good && got.n == 9 && got.p[0] == got.p[8] &&
-		    got.p[8] == (i < 0x80 ?
-		    (char)ascii_lower((unsigned char)i) : (char)i);
-	}
-	CHECK("eight at a time as one at a time", good);
-	charset_fold(STR("ABCD"), &small);
-	CHECK("a full buffer says so", small.over && small.n == 0);
-	buf_free(&small);
-}
-
 int
 main(void)
 {
@@ -349,7 +254,6 @@ main(void)
 	test_unknown();
 	test_iconv();
 	test_hostile();
-	test_fold();
 	buf_free(&got);
 	return unit_end();
 }

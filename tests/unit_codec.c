@@ -298,6 +298,40 @@ words(struct str in)
 	return buf_str(&got);
 }
 
+#define BYTES(s)	{ (s), sizeof(s) - 1 }
+
+/* What a body holds, with the line ends that its lines had. */
+static void
+test_cte_decode(void)
+{
+	static const struct {
+		enum cte cte;
+		struct str in, want;
+		const char *what;
+	} bodies[] = {
+		{ CTE_IDENTITY, BYTES("a\nb\r\nc\rd\n\n"),
+		    BYTES("a\r\nb\r\nc\rd\r\n\r\n"),
+		    "a lone LF ends in CRLF, a CRLF stays, a CR too" },
+		{ CTE_IDENTITY, BYTES("a\0\n "), BYTES("a\0\r\n "),
+		    "NUL and blanks stay" },
+		{ CTE_QP, BYTES("a=\nb \nc=0A=0D=\r\n=00"),
+		    BYTES("ab\r\nc\n\r\0"),
+		    "an end that is encoded is none of a line" },
+		{ CTE_QP, BYTES("a="), BYTES("a"), "a soft end at the end" },
+		{ CTE_BASE64, BYTES("DQ\noA\nCg==\n"), BYTES("\r\n\0\n"),
+		    "base64 is octets" },
+		{ CTE_UNKNOWN, BYTES("a\n"), BYTES(""), "unknown is nothing" },
+		{ CTE_IDENTITY, BYTES(""), BYTES(""), "nothing is nothing" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		buf_clear(&got);
+		cte_decode(bodies[i].cte, bodies[i].in, &got);
+		CHECK_STR(bodies[i].what, buf_str(&got), bodies[i].want);
+	}
+}
+
 static void
 test_words_of_the_rfc(void)
 {
@@ -649,6 +683,7 @@ main(void)
 	test_base64();
 	test_qp();
 	test_cte();
+	test_cte_decode();
 	test_words_of_the_rfc();
 	test_words_of_real_mail();
 	test_words_that_are_none();

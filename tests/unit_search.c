@@ -17,6 +17,16 @@ static struct mbox *mbox;
 static struct view view;
 static struct pool *pool;
 static struct io io;
+static time_t now;
+
+/* Time is made here. */
+time_t
+time(time_t *t)
+{
+	if (t != NULL)
+		*t = now;
+	return now;
+}
 
 #define BASE	"X-IMAPbase: 1700000000 0000000009 Work later\n"
 #define TAIL(uid)	"X-UID: " uid "\n"
@@ -406,6 +416,23 @@ emptiness(void)
 	view.n = n;
 }
 
+static void
+ages(void)
+{
+	now = 1709294400 + 100;		/* Mar  1 12:00:00 2024, and 100 s */
+	CHECK("OLDER and YOUNGER are exact to the second",
+	    str_eq(answer(STR("OLDER 99"), false), STR("1:3")) &&
+	    str_eq(answer(STR("OLDER 100"), false), STR("1:3")) &&
+	    str_eq(answer(STR("OLDER 101"), false), STR("1:2")) &&
+	    str_eq(answer(STR("YOUNGER 101"), false), STR("3:5")) &&
+	    str_eq(answer(STR("YOUNGER 100"), false), STR("3:5")) &&
+	    str_eq(answer(STR("YOUNGER 99"), false), STR("4:5")));
+	now++;
+	CHECK("and as time goes on",
+	    str_eq(answer(STR("NOT OLDER 101"), false), STR("4:5")) &&
+	    str_eq(answer(STR("NOT YOUNGER 100"), false), STR("1:3")));
+}
+
 int
 main(void)
 {
@@ -421,6 +448,7 @@ main(void)
 	GROUP("what the grammar does not have is refused", refused);
 	CHECK_STR("UID SEARCH answers uids", answer(STR("2:4"), true),
 	    STR("3,5:6"));
+	ages();
 	nesting();
 	recent();
 	emptiness();
