@@ -1,7 +1,8 @@
 /*
  * charset.c - bytes of some charset to UTF-8. The only file that knows
- * iconv, and the wall before it: a charset's name comes out of mail, so only harmless names get through, and
- * only those that charset_table.c does not have.
+ * iconv, and the wall before it: a charset's name comes out of mail, so only
+ * harmless names get through, and only those that charset_table.c does not
+ * have.
  * Nothing here fails: what does not convert becomes U+FFFD and the rest
  * goes on, in time linear in the text.
  */

@@ -1,7 +1,8 @@
 /*
  * charset.h - mail text to UTF-8. The only file that knows iconv. US-ASCII,
- * UTF-8, and the common charsets of one byte work without it: in a bare jail, and in a program that
- * was built without iconv, as a static one is. The others are unknown there.
+ * UTF-8, and the common charsets of one byte work without it: in a bare jail,
+ * and in a program that was built without iconv, as a static one is. The
+ * others are unknown there.
  */
 #ifndef CHARSET_H
 #define CHARSET_H
