@@ -534,31 +534,38 @@ section_send(struct answer *a, const struct section *s)
 		reply_literal(reply, text, size);
 }
 
-/* What BINARY and BINARY.SIZE answer: the same octets, sent or counted. A part
- * that the message does not have is NIL, and its size none. */
+/*
+ * What BINARY and BINARY.SIZE answer: the same octets, sent or counted. A part
+ * that the message does not have is NIL, and its size none.
+ */
 static void
 binary_send(struct answer *a, const struct section *s)
 {
+	const uint64_t count = s->partial ? s->count : UINT64_MAX;
 	struct reply *reply = a->run->reply;
 	struct buf decoded = { .max = SIZE_MAX };
-	struct str text, data;
+	bool encoded;
+	struct str text;
+	uint64_t size;
 	enum cte cte;
 
 	text = body_encoded(s, a->run->pool, a->text.header, a->text.body,
 	    a->text.whole, &a->tree, &cte);
-	cte_decode(cte, text, &decoded);
-	data = buf_str(&decoded);
+	encoded = cte != CTE_IDENTITY;
+	if (encoded)
+		cte_decode(cte, text, &decoded);
+	size = encoded ? decoded.n : reply_crlf_size(text);
 	separate(a);
 	section_name(reply, s);
 	reply_raw(reply, STR(" "));
 	if (s->form == SECTION_BINARY_SIZE)
-		reply_number(reply, data.n);
+		reply_number(reply, size);
 	else if (text.p == NULL)
 		reply_raw(reply, STR("NIL"));
-	else if (s->partial)
-		reply_octets(reply, str_sub(data, s->first, s->count));
+	else if (encoded)
+		reply_binary_data(reply, buf_str(&decoded), s->first, count);
 	else
-		reply_octets(reply, data);
+		reply_binary_text(reply, text, size, s->first, count);
 	buf_free(&decoded);
 }
 

@@ -187,6 +187,7 @@ struct crlf {
 	struct str text;
 	size_t at;
 	bool cr;		/* the CR that text[at] lacks has been sent */
+	bool binary;		/* in a literal8, where NUL may stand */
 };
 
 static bool
@@ -259,7 +260,8 @@ crlf_send(struct reply *r, struct crlf *c, uint64_t count)
 		if (n == 0)
 			log_bug("literal: %llu octets missing",
 			    (unsigned long long)count);
-		no_nul(to, n);
+		if (!c->binary)
+			no_nul(to, n);
 		r->io->out_n += n;
 		count -= n;
 	}
@@ -312,6 +314,23 @@ reply_literal(struct reply *r, struct str text, uint64_t size)
 		log_bug("literal: %zu bytes too many", text.n - c.at);
 }
 
+/* Of the octets there are; false, and an empty string, when there is none. */
+static bool
+part_head(struct reply *r, uint64_t size, uint64_t first, uint64_t *count,
+    bool literal8)
+{
+	if (first >= size) {
+		reply_raw(r, STR("\"\""));
+		return false;
+	}
+	if (*count > size - first)
+		*count = size - first;
+	if (literal8)
+		byte(r, '~');
+	literal_head(r, *count);
+	return true;
+}
+
 /* RFC 3501 6.4.5: "If the starting octet is beyond the end of the text, an
  * empty string is returned." Reading beyond the end "is truncated". */
 void
@@ -319,31 +338,40 @@ reply_literal_part(struct reply *r, struct str text, uint64_t size,
     uint32_t first, uint32_t count)
 {
 	struct crlf c = { .text = text };
-	uint64_t n;
+	uint64_t n = count;
 
-	if (first >= size) {
-		reply_raw(r, STR("\"\""));
+	if (!part_head(r, size, first, &n, false))
 		return;
-	}
-	n = size - first < count ? size - first : count;
-	literal_head(r, n);
 	crlf_skip(&c, first);
 	crlf_send(r, &c, n);
 }
 
 /* RFC 3516 4.3: data that does "not contain the NUL octet, the server SHOULD
  * return [...] in a <string> instead of a <literal8>". */
-void
-reply_octets(struct reply *r, struct str s)
+static bool
+has_nul(struct str s)
 {
-	if (s.n == 0) {
-		reply_raw(r, STR("\"\""));
+	return str_index(s, '\0') < s.n;
+}
+
+void
+reply_binary_text(struct reply *r, struct str text, uint64_t size,
+    uint64_t first, uint64_t count)
+{
+	struct crlf c = { .text = text, .binary = has_nul(text) };
+
+	if (!part_head(r, size, first, &count, c.binary))
 		return;
-	}
-	if (str_index(s, '\0') < s.n)
-		byte(r, '~');
-	literal_head(r, s.n);
-	io_write(r->io, s);
+	crlf_skip(&c, first);
+	crlf_send(r, &c, count);
+}
+
+void
+reply_binary_data(struct reply *r, struct str data, uint64_t first,
+    uint64_t count)
+{
+	if (part_head(r, data.n, first, &count, has_nul(data)))
+		io_write(r->io, str_sub(data, (size_t)first, (size_t)count));
 }
 
 static void

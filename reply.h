@@ -42,9 +42,15 @@ void	reply_literal(struct reply *r, struct str text, uint64_t size);
  */
 void	reply_literal_part(struct reply *r, struct str text, uint64_t size,
 	    uint32_t first, uint32_t count);
-/* Decoded content, octet by octet as it is: a literal, or a literal8 (RFC 3516)
- * when NUL is among them. */
-void	reply_octets(struct reply *r, struct str s);
+/*
+ * For BINARY (RFC 3516), `count` octets from `first` on: of text as converted,
+ * with its NULs, or of data as it is. A literal8 when there is any NUL in all
+ * of it, else a literal; an empty string when first is beyond the end.
+ */
+void	reply_binary_text(struct reply *r, struct str text, uint64_t size,
+	    uint64_t first, uint64_t count);
+void	reply_binary_data(struct reply *r, struct str data, uint64_t first,
+	    uint64_t count);
 
 /* "(\Seen word)" of the bits in flags and keywords. */
 void	reply_flags(struct reply *r, unsigned flags, uint32_t keywords,

@@ -17,6 +17,8 @@ enum {
 	/* Of a text; what comes behind that decides no order. It bounds what
 	 * a mailbox full of hostile headers can make us hold. */
 	TEXT_MAX = 4096,
+	/* Of a field: what a text of that length may be decoded from. */
+	FIELD_MAX = 65536,
 };
 
 /* One of them for each message and key. */
@@ -110,7 +112,7 @@ read_mailbox(const struct sort_row *row, struct searchtext *t,
 	(void)msg;
 	if (!header_find(t->header, str_c(row->field), &field))
 		return;
-	addr_begin(&list, t->pool, field.value);
+	addr_begin(&list, t->pool, str_sub(field.value, 0, FIELD_MAX));
 	if (addr_next(&list, &addr))
 		out->text = collate(pool, addr.mailbox);
 }
@@ -122,7 +124,7 @@ sort_subject(struct searchtext *t, struct pool *pool, bool *answer)
 	struct str text;
 
 	header_find(t->header, STR("Subject"), &field);
-	text = searchtext_words(t, field.value);
+	text = searchtext_words(t, str_sub(field.value, 0, FIELD_MAX));
 	return collate(pool, subject_base(text, &t->folded, answer));
 }
 

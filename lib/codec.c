@@ -325,20 +325,6 @@ cte_find(struct str value)
 	return CTE_UNKNOWN;
 }
 
-/* Appends it with CRLF line ends. */
-static void
-crlf_add(struct str in, struct buf *out)
-{
-	struct str line, text;
-
-	while (str_line(&in, &line)) {
-		text = str_chomp(line);
-		buf_add(out, text);
-		if (text.n < line.n)
-			buf_add(out, STR("\r\n"));
-	}
-}
-
 void
 cte_decode(enum cte cte, struct str in, struct buf *out)
 {
@@ -346,8 +332,6 @@ cte_decode(enum cte cte, struct str in, struct buf *out)
 		base64_decode(in, out);
 	else if (cte == CTE_QP)
 		qp_lines(in, true, out);
-	else if (cte == CTE_IDENTITY)
-		crlf_add(in, out);
 }
 
 /* An encoded word as it stands in the header. */

@@ -42,9 +42,9 @@ enum cte { CTE_IDENTITY, CTE_QP, CTE_BASE64, CTE_UNKNOWN };
  */
 enum cte	cte_find(struct str value);
 /*
- * Appends what a body that was sent in this encoding holds. Its line ends, as
- * far as they are not encoded themselves, become CRLF. Nothing when the
- * encoding is not known. Room for twice `in` is enough.
+ * Appends what a body that was sent in base64 or quoted-printable holds. Line
+ * ends that are not encoded themselves become CRLF. Of another encoding
+ * nothing. Room for twice `in` is enough.
  */
 void	cte_decode(enum cte cte, struct str in, struct buf *out);
 
