@@ -33,13 +33,13 @@ MULTIPART = (b'Content-Type: multipart/mixed; boundary="x"\n\n--x\n'
 # Subject as it stands there, header and body, and what SEARCH finds it by.
 MAIL = [
     (b"=?koi8-r?B?8NLJ18XU?=", b"Content-Type: text/plain; charset=koi8-r\n"
-     b"Content-Transfer-Encoding: 8bit\n\n\xcd\xc9\xd2\n", "привет", "МИР"),
+     b"Content-Transfer-Encoding: 8bit\n\n\xcd\xc9\xd2\n", "Привет", "мир"),
     (b"=?iso-8859-2?Q?P=F8=EDtel?=", b"Content-Type: text/plain;\n"
      b" charset=\"windows-1250\"\n\nna svete je kr\xe1sn\xec\n",
-     "PŘÍTEL", "krásně"),
+     "PřítEL", "krásně"),
     (b"=?windows-1253?Q?=EA=FC=F3=EC=EF=F2?=", b"Content-Type: text/plain; "
      b"charset=iso-8859-7\nContent-Transfer-Encoding: quoted-printable\n\n"
-     b"=EA=E1=EB=E7=EC=DD=F1=E1\n", "κόσμος", "Καλημέρα"),
+     b"=EA=E1=EB=E7=EC=DD=F1=E1\n", "κόσμος", "καλημέρα"),
     (b"=?windows-1258?Q?Vi=EA=F2t?=", MULTIPART, "việt", "їжак"),
     (b"plain", b"\nto be removed\n", "PLAIN", "removed"),
 ]
@@ -216,13 +216,14 @@ def read_mail(t):
 
 
 def search(t):
-    """In every charset that the mail has, letters of another case too."""
+    """In every charset that the mail has; ASCII letters of another case too:
+    there are no tables for others."""
     for n, (_, _, subject, body) in enumerate(MAIL, 1):
         for key, text in ((b"SUBJECT", subject), (b"BODY", body)):
             text = text.encode()
             t.literal(b"SEARCH CHARSET UTF-8 " + key, text,
                       rb"^\* SEARCH %d$" % n)
-    t.literal(b"SEARCH CHARSET KOI8-R TEXT", "МИР".encode("koi8-r"),
+    t.literal(b"SEARCH CHARSET KOI8-R TEXT", "мир".encode("koi8-r"),
               rb"^\* SEARCH 1$")
     t.ask(b"SEARCH CHARSET x-none ALL", end=b"NO [BADCHARSET")
 
