@@ -9,6 +9,7 @@
 #include "../lib/match.h"
 #include "../lib/params.h"
 #include "unit.h"
+#include "twin_match.h"
 
 enum { ROUNDS = 300000, BELOW_ROUNDS = 20000 };
 
@@ -71,38 +72,6 @@ static const struct {
 	{ "&AOQ-%", "&AOQ-/x", false, false },
 	{ "\xff%", "\xff\xfe", true, true },
 };
-
-static bool
-same(struct str name, size_t at, char c)
-{
-	bool inbox = name.n >= 5 && (name.n == 5 || name.p[5] == '/') &&
-	    str_ieq(str_sub(name, 0, 5), STR("INBOX"));
-
-	if (inbox && at < 5)
-		return ascii_lower((unsigned char)name.p[at]) ==
-		    ascii_lower((unsigned char)c);
-	return name.p[at] == c;
-}
-
-/* The definition: exponential, and plain to see. */
-static bool
-slow(struct str p, struct str name, size_t at, bool below)
-{
-	char c;
-
-	if (at == name.n && below && p.n > 0)
-		return true;
-	if (p.n == 0)
-		return at == name.n && !below;
-	c = p.p[0];
-	if (c != '*' && c != '%')
-		return at < name.n && same(name, at, c) &&
-		    slow(str_from(p, 1), name, at + 1, below);
-	if (slow(str_from(p, 1), name, at, below))
-		return true;
-	return at < name.n && (c == '*' || name.p[at] != '/') &&
-	    slow(p, name, at + 1, below);
-}
 
 /* Is there a name that begins with prefix, is longer and matches? */
 static bool

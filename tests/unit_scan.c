@@ -10,6 +10,7 @@
 #include "../lib/mem.h"
 #include "../lib/scan.h"
 #include "unit.h"
+#include "twin_scan.h"
 
 enum { ROUNDS = 120000, SPAN = 700 };
 
@@ -22,44 +23,6 @@ rnd(uint32_t below)
 	rng ^= rng >> 7;
 	rng ^= rng << 17;
 	return (uint32_t)(rng >> 11) % below;
-}
-
-/* The definitions, a byte at a time. */
-
-static bool
-bare_at(const char *p, size_t i)
-{
-	return p[i] == '\n' && (i == 0 || p[i - 1] != '\r');
-}
-
-static size_t
-naive_from(const char *p, size_t n, size_t at, uint64_t *bare)
-{
-	size_t i;
-
-	for (i = at; i < n; i++) {
-		*bare += bare_at(p, i);
-		if ((p[i] == '\n' || p[i] == '\0') && i + 6 <= n &&
-		    memcmp(p + i + 1, "From ", 5) == 0)
-			return i;
-	}
-	return n;
-}
-
-static size_t
-naive_find(const char *p, size_t n, size_t at, const char *needle, size_t m)
-{
-	size_t i, k;
-
-	for (i = at; i <= n && m <= n - i; i++) {
-		for (k = 0; k < m; k++)
-			if ((char)ascii_lower((unsigned char)p[i + k]) !=
-			    needle[k])
-				break;
-		if (k == m)
-			return i;
-	}
-	return n;
 }
 
 /* Text in which line ends, From_ lines and near misses are common. */

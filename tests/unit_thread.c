@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "unit.h"
+#include "twin_thread.h"
 #include "../thread_own.h"
 #include "../lib/buf.h"
 #include "../lib/msgid.h"
@@ -76,14 +77,6 @@ test_ids(void)
 }
 
 /* --- The forest. --- */
-
-static uint32_t
-walk(const uint32_t *up, uint32_t v)
-{
-	while (up[v] != 0)
-		v = up[v];
-	return v;
-}
 
 static void
 test_forest(void)
@@ -275,42 +268,6 @@ name(uint32_t i)
 	int n = snprintf(text, sizeof(text), "m%" PRIu32, i);
 
 	return pool_copy(pool, (struct str){ text, (size_t)n });
-}
-
-/* Each message once, and nobody else; the longest way down. */
-static bool
-whole(const struct thread *thread, uint32_t n, uint32_t *depth)
-{
-	bool *seen = calloc((size_t)n + 1, sizeof(*seen));
-	uint32_t node = thread->at[0].child, found = 0, at = 1, odd = 0;
-
-	*depth = 0;
-	while (node != 0) {
-		if (thread->at[node].number != 0) {
-			if (thread->at[node].number > n ||
-			    seen[thread->at[node].number])
-				odd++;
-			else
-				seen[thread->at[node].number] = true;
-			found++;
-		} else if (thread->at[node].up != 0) {
-			odd++;
-		}
-		if (at > *depth)
-			*depth = at;
-		if (thread->at[node].child != 0) {
-			node = thread->at[node].child;
-			at++;
-			continue;
-		}
-		while (node != 0 && thread->at[node].next == 0) {
-			node = thread->at[node].up;
-			at--;
-		}
-		node = node == 0 ? 0 : thread->at[node].next;
-	}
-	free(seen);
-	return found == n && odd == 0;
 }
 
 static void
