@@ -30,6 +30,27 @@ OPT = -O1 -g -fno-omit-frame-pointer
 HARDEN = -fsanitize=address,undefined -fno-sanitize-recover=all
 LDHARDEN = -fsanitize=address,undefined
 endif
+# For libFuzzer, which is clang's; gcc says by itself that ASan is there.
+ifdef FUZZER
+O = obj-fuzz
+BIN = $(O)/imapd
+CC = clang
+WARN += -Wno-missing-field-initializers
+OPT = -O1 -g -fno-omit-frame-pointer
+HARDEN = -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all -D__SANITIZE_ADDRESS__
+LDHARDEN = -fsanitize=fuzzer,address,undefined
+endif
+# The same to count the lines that a corpus reaches.
+ifdef COVER
+O = obj-cover
+BIN = $(O)/imapd
+CC = clang
+WARN += -Wno-missing-field-initializers
+OPT = -O1 -g
+HARDEN = -fprofile-instr-generate -fcoverage-mapping
+LDHARDEN = -fprofile-instr-generate -fsanitize=fuzzer
+endif
 # No user database and no iconv: glibc would load parts of both at run time.
 ifdef STATIC
 O = obj-static
@@ -105,6 +126,17 @@ $(O)/tests/unit_%: $(O)/tests/unit_%.o $(TOP) $(LIB)
 $(O)/tests/trace: $(O)/tests/trace.o
 	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
 
+# A target for libFuzzer: tests/fuzz/NAME.c, with what of the program it asks
+# for, since all that is linked in is looked at after each input.
+$(O)/all.a: $(VALIDATE) $(TOP) $(LIB)
+	@rm -f $@
+	@ar rcs $@ $^
+$(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/all.a
+	@$(CC) $(LDHARDEN) -o $@ $^ $(LDFLAGS) $(LIBS)
+TARGETS = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz/*.c)))
+.PHONY: targets
+targets: $(TARGETS)
+
 UNITS = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit_*.c)))
 FUZZ = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz_*.c)))
 
@@ -131,9 +163,10 @@ check:
 		iproute2=/sbin/ip maildrop=maildrop \
 		exim4-daemon-light=/usr/sbin/sendmail \
 		strace=strace systemd=systemd-socket-activate \
-		openssl=openssl
+		openssl=openssl $(CLANG)
 	@$(MAKE) -s tests
 	@$(MAKE) -s SAN=1 tests
+	@$(MAKE) -s FUZZER=1 targets
 	@$(MAKE) -s STATIC=1
 	@rm -rf $(O)/tap && mkdir $(O)/tap
 	@IMAPD=$(BIN) VALIDATE=$(O)/tests/validate SAN=obj-san \
@@ -263,20 +296,41 @@ torture:
 		KILLS=$(TORTURE) CUTS=$(TORTURE) TORTURE=$(TORTURE) \
 		tests/$$t.t || bad=1; done; exit $$bad
 
-# make fuzz T=SECONDS: new seeds until the time is over; then 100,000 lies for
-# the monitor.
+# libFuzzer is in the second of them.
+CLANG = clang=clang libclang-rt-dev=$(firstword $(wildcard \
+	/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a) /none) \
+	llvm=llvm-cov
+
+# make fuzz T=SECONDS: libFuzzer's targets in turn, for so long together; as
+# long new seeds of ours; then 100,000 lies for the monitor.
 T = 600
 .PHONY: fuzz
 fuzz:
+	@tests/packages python3=python3 $(CLANG)
+	@$(MAKE) -s FUZZER=1 targets
+	@tests/fuzz_targets run $(T)
 	@$(MAKE) -s SAN=1 tests
 	@tests/fuzz_for $(T) obj-san/tests/fuzz_commands \
 		obj-san/tests/fuzz_mailbox
 	@LIES=100000 obj-san/tests/unit_monitor
 
+# make fuzz-keep: what the last runs found goes into tests/fuzz/*.corpus, as
+# far as it reaches what nothing else does. make fuzz-cover: the lines of the
+# parsers that the kept inputs reach, 95 in a hundred at least.
+.PHONY: fuzz-keep fuzz-cover
+fuzz-keep:
+	@$(MAKE) -s FUZZER=1 targets
+	@tests/fuzz_targets keep
+fuzz-cover:
+	@tests/packages python3=python3 $(CLANG)
+	@$(MAKE) -s COVER=1 targets
+	@tests/fuzz_targets cover
+
 .PHONY: clean
 clean:
 	@tests/demo clean
-	@rm -rf obj obj-san obj-static imapd
+	@rm -rf obj obj-san obj-fuzz obj-cover obj-static imapd
 
 .SECONDARY:
--include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d)
+-include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d \
+	$(O)/tests/fuzz/*.d)

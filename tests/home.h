@@ -33,7 +33,10 @@ static struct {
 	int readdir_errno;	/* every directory fails after its first */
 } world;
 
-static char base[] = "/tmp/unit_home.XXXXXX";
+#ifndef HOME_BASE
+#define HOME_BASE	"/tmp/unit_home.XXXXXX"
+#endif
+static char base[] = HOME_BASE;
 static char home[64];
 static struct folders f;
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 
+UNDER = ('', 'lib', 'tests', 'tests/fuzz')
 TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"'
                    r"|'(?:\\.|[^'\\\n])*'", re.S)
 
@@ -48,7 +49,7 @@ class Tree:
 
 
 def read(top):
-    return Tree([File(top, name) for under in ('', 'lib', 'tests')
+    return Tree([File(top, name) for under in UNDER
                  for name in names(top, under)])
 
 
@@ -75,7 +76,7 @@ class Tap:
 
 
 def copy(top, to):
-    for under in ('', 'lib', 'tests'):
+    for under in UNDER:
         os.makedirs(os.path.join(to, under), exist_ok=True)
         for name in names(top, under):
             shutil.copy(os.path.join(top, name), os.path.join(to, name))
