@@ -40,6 +40,12 @@ def rows(text):
         yield m.group(1), ' '.join(m.group(2).split('\n\t\t'))
 
 
+def told(name):
+    """What a test says, and what it has put into a module of its name."""
+    return ''.join(read(n) for n in {name, name[:-1] + 'py'}
+                   if os.path.exists(os.path.join(HERE, n)))
+
+
 def shown(page):
     for head, tests in rows(parts(page)[0]):
         files = FILE.findall(tests)
@@ -49,8 +55,7 @@ def shown(page):
             for name in files:
                 if not os.path.exists(os.path.join(HERE, name)):
                     yield 'no such file: ' + name
-            if not any(os.path.exists(os.path.join(HERE, name)) and
-                       number in read(name) for name in files):
+            if not any(number in told(name) for name in files):
                 yield 'no test of that name: ' + number
 
 
