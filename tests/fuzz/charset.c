@@ -1,10 +1,9 @@
 /*
  * Text of some charset: what comes out is UTF-8; a converter that has been
- * used is as good as a new one; what is cut between two characters is the
- * same in pieces, folded too.
+ * used is as good as a new one; and what is cut between two characters is the
+ * same in pieces.
  */
 #include "fuzz.h"
-#include "../../lib/casemap.h"
 #include "../../lib/charset.h"
 #include "../../lib/utf8.h"
 
@@ -93,20 +92,6 @@ convert(struct str name, struct str text, size_t cut)
 	buf_free(&small);
 }
 
-/* One character's folding does not hang on another's. */
-static void
-fold(struct str text, size_t cut)
-{
-	if (cut >= text.n || ((unsigned char)text.p[cut] & 0xc0) == 0x80)
-		return;
-	buf_clear(&one);
-	buf_clear(&two);
-	casemap_add(text, &one);
-	casemap_add(str_sub(text, 0, cut), &two);
-	casemap_add(str_from(text, cut), &two);
-	MUST(str_eq(buf_str(&one), buf_str(&two)));
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -124,8 +109,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(str_eq(buf_str(&two), buf_str(&three)));
 	}
 	convert(name, in, cut);
-	fold(in, cut);
-	buf_clear(&one);
 	(void)charset_known(in);
 	return 0;
 }

@@ -45,6 +45,9 @@ base64(struct str in)
 	buf_clear(&two);
 	MUST(base64_decode_strict(buf_str(&one), &two) == 0);
 	MUST(str_eq(buf_str(&two), in));
+	buf_clear(&two);
+	cte_decode(CTE_BASE64, buf_str(&one), &two);
+	MUST(str_eq(buf_str(&two), in));
 
 	buf_clear(&one);
 	buf_clear(&two);
@@ -97,6 +100,21 @@ quoted_printable(struct str in, size_t cut)
 	qp_decode(buf_str(&one), cut & 1 && in.n < 25, &two);
 	MUST(str_eq(buf_str(&two), in));
 
+	buf_clear(&two);
+	cte_decode(CTE_QP, buf_str(&one), &two);
+	MUST(str_eq(buf_str(&two), in));
+
+	buf_clear(&one);
+	buf_clear(&two);
+	cte_decode(CTE_QP, in, &one);
+	for (i = 0; i < one.n; i++)
+		two.over |= one.p[i] == '\n' && (i == 0 ||
+		    one.p[i - 1] != '\r');
+	/* A lone LF can only have been an escape. */
+	for (i = 0; two.over && i + 2 < in.n; i++)
+		if (str_ieq(str_sub(in, i, 3), STR("=0A")))
+			two.over = false;
+	MUST(!two.over);
 	buf_clear(&one);
 	buf_clear(&two);
 	qp_decode(in, false, &one);

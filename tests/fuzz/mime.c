@@ -1,6 +1,6 @@
 /*
- * A message: its parts lie in their parents, in order, and count what they
- * hold; sections are slices of it; BODYSTRUCTURE is grammar; and with CRLF
+ * A message: its parts lie in their parents, in order, count what they hold,
+ * and nothing but delimiters is between them; sections are slices of it; BODYSTRUCTURE is grammar; and with CRLF
  * line ends throughout it is the same tree of the same sizes.
  */
 #include "fetched.h"
@@ -66,6 +66,57 @@ same(const struct part *a, const struct part *b)
 	MUST(a == b);
 }
 
+/* From the end of a part to the next: "the initial CRLF is considered to be
+ * attached to the boundary delimiter line" (RFC 2046 5.1.1), and that line. */
+static void
+gaps(const struct part *part)
+{
+	const struct part *child, *last;
+	struct str gap, line, boundary;
+
+	for (child = part->child; child != NULL; child = child->next) {
+		gaps(child);
+		if (child->next == NULL)
+			continue;
+		gap.p = child->body.p + child->body.n;
+		gap.n = (size_t)(child->next->header.p - gap.p);
+		if (gap.n > 0 && gap.p[0] != '-') {
+			MUST(str_line(&gap, &line) && str_chomp(line).n == 0);
+		} else {
+			/* That line end is a header's last. */
+			for (last = child; last->child != NULL;)
+				for (last = last->child; last->next != NULL;)
+					last = last->next;
+			MUST(last->body.n == 0 && last->body.p == gap.p);
+		}
+		MUST(str_line(&gap, &line) && gap.n == 0);
+		boundary = param_find(part->params, STR("boundary"));
+		while (boundary.n > 0 && ascii_space((unsigned char)
+		    boundary.p[boundary.n - 1]))
+			boundary.n--;
+		MUST(str_starts(line, STR("--")) &&
+		    str_starts(str_from(line, 2), boundary));
+	}
+}
+
+/* RFC 3501 6.4.5's numbers, from the tree to them: those of what is in a
+ * message, or of the children of a multipart. */
+static void
+numbering(struct part *root, struct part *in, uint32_t *numbers, uint32_t n)
+{
+	struct part *part = in->multipart ? in->child : in;
+
+	for (numbers[n] = 1; part != NULL; numbers[n]++, part = part->next) {
+		MUST(mime_find(root, numbers, n + 1) == part);
+		if (part->message)
+			numbering(root, part->child, numbers, n + 1);
+		else if (part->multipart)
+			numbering(root, part, numbers, n + 1);
+		if (part == in)
+			break;
+	}
+}
+
 /* Every part by its number; what is asked of it lies in the message. */
 static void
 sections(struct part *root, struct str text, uint32_t *numbers, uint32_t n)
@@ -77,6 +128,7 @@ sections(struct part *root, struct str text, uint32_t *numbers, uint32_t n)
 	    .fields = &name, .n_fields = 1 };
 	size_t head = mime_header_end(text), i;
 	struct part *part = mime_find(root, numbers, n);
+	enum cte cte;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		s.kind = kinds[i];
@@ -85,6 +137,9 @@ sections(struct part *root, struct str text, uint32_t *numbers, uint32_t n)
 		if (n > 0)
 			MUST((got.p != NULL) == (part != NULL &&
 			    (i < 2 || part->message)));
+		MUST(i > 3 || fuzz_inside(got, text));
+		got = body_encoded(&s, pool, str_sub(text, 0, head),
+		    str_from(text, head), text, &root, &cte);
 		MUST(i > 3 || fuzz_inside(got, text));
 		MUST(got.n <= text.n);
 	}
@@ -101,7 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str text = str_sub(fuzz_input(data, size), 0, 8000);
 	struct buf crlf = BUF_MAX(1 << 20);
-	uint32_t numbers[8];
+	uint32_t numbers[MIME_DEPTH_MAX + 8];
 	unsigned parts = 0;
 	struct part *root, *header;
 	struct reply r;
@@ -114,6 +169,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	same_fields(root, header);
 	MUST(mime_find(root, numbers, 0) == root);
 	MUST(!root->message || mime_is_text(root));
+	gaps(root);
+	numbering(root, root, numbers, 0);
 	add_crlf(text, &crlf);
 	same(root, tree_of(buf_str(&crlf)));
 	sections(root, text, numbers, 0);

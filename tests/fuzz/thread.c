@@ -26,7 +26,8 @@ ids(struct str text)
 		buf_add(&b, STR("x <"));
 		for (i = 0; i < id.n; i++)
 			buf_addf(&b, id.p[i] == '@' && i > 0 ? "%c" :
-			    "\"\\%c\" ", id.p[i]);
+			    id.p[i] == '"' || id.p[i] == '\\' ?
+			    "\"\\%c\" " : "\"%c\" ", id.p[i]);
 		buf_add(&b, STR("> y"));
 		/* NUL ends what buf_addf writes, and blanks go. */
 		if (memchr(id.p, '\0', id.n) != NULL)

@@ -37,6 +37,47 @@ spoil(void *to, size_t n, struct str *in)
 	fuzz_byte(in);
 }
 
+/* Each rule where it is just kept, and just not. */
+static void
+borders(const struct wire_request *q)
+{
+	static struct wire_request other;
+	size_t *const lengths[] = { &other.login.user_n, &other.login.authz_n,
+	    &other.login.password_n };
+	char *const texts[] = { other.login.user, other.login.authz,
+	    other.login.password };
+	const size_t rooms[] = { sizeof(other.login.user),
+	    sizeof(other.login.authz), sizeof(other.login.password) };
+	size_t i;
+	uint32_t n;
+
+	for (n = 0; n < 5; n++) {
+		other = *q;
+		other.kind = n;
+		MUST(wire_request_ok(&other, 1) == request_ok(&other, 1));
+		other = *q;
+		other.tls = n;
+		MUST(wire_request_ok(&other, 1) == request_ok(&other, 1));
+	}
+	other = *q;
+	other.tag_n = 0;
+	memset(other.tag, 0, sizeof(other.tag));
+	MUST(wire_request_ok(&other, 1) == request_ok(&other, 1));
+	for (i = 0; i < 3; i++)
+		for (n = 0; n < 2; n++) {
+			other = *q;
+			*lengths[i] = rooms[i] - n;
+			memset(texts[i], 'x', rooms[i]);
+			texts[i][rooms[i] - 1] = n ? '\0' : 'x';
+			wire_name_set(&other.user, (struct str){
+			    other.login.user, other.login.user_n });
+			wire_name_set(&other.authz, (struct str){
+			    other.login.authz, other.login.authz_n });
+			MUST(wire_request_ok(&other, 1) ==
+			    request_ok(&other, 1));
+		}
+}
+
 static void
 send_it(const void *p, size_t n, size_t less)
 {
@@ -66,6 +107,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	good_request(&q, in);
 	MUST(changes.n > 0 || wire_request_ok(&q, 1) == request_ok(&q, 1));
+	borders(&q);
 	spoil(&q, sizeof(q), &changes);
 	MUST(wire_request_ok(&q, 1) == request_ok(&q, 1));
 	wire_answer_set(&a, 1, (enum login_answer)(how % 5));
