@@ -1,6 +1,7 @@
 /*
  * A message: its parts lie in their parents, in order, count what they hold,
- * and nothing but delimiters is between them; sections are slices of it; BODYSTRUCTURE is grammar; and with CRLF
+ * and nothing but delimiters is between them; sections are slices of it, by
+ * the numbers that the tree gives; BODYSTRUCTURE is grammar; and with CRLF
  * line ends throughout it is the same tree of the same sizes.
  */
 #include "fetched.h"

@@ -9,7 +9,7 @@
 #include "../../search.h"
 #include "../../lib/date.h"
 
-enum { ALL = 31, BAD = -1, NONE = -2, NOW = 1710000000 };
+enum { ALL = 31, BAD = -1, NONE = -2, NOW = 1709467209 };
 
 static char path[] = "/tmp/imapd-search.XXXXXX";
 static struct mbox *mbox;

@@ -47,6 +47,32 @@ ids(struct str text)
 	buf_free(&b);
 }
 
+/* Any text with quotes around it, but for its blanks. */
+static void
+quoted(struct str in)
+{
+	struct buf b = BUF_MAX(1 << 10), want = BUF_MAX(1 << 10);
+	struct str rest, id;
+
+	buf_add(&b, STR("<\""));
+	for (in = str_sub(in, 0, 60); in.n > 0; in = str_from(in, 1)) {
+		if (ascii_space((unsigned char)in.p[0]))
+			continue;
+		if (in.p[0] == '"' || in.p[0] == '\\')
+			buf_addc(&b, '\\');
+		buf_addc(&b, in.p[0]);
+		buf_addc(&want, in.p[0]);
+	}
+	buf_add(&b, STR("\"@h>"));
+	buf_add(&want, STR("@h"));
+	rest = buf_str(&b);
+	if (want.n > 2)
+		MUST(msgid_next(pool, &rest, &id) && rest.n == 0 &&
+		    str_eq(id, buf_str(&want)));
+	buf_free(&b);
+	buf_free(&want);
+}
+
 static void
 forest(struct str in)
 {
@@ -124,6 +150,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	pool = pool_new();
 	ids(in);
+	quoted(in);
 	forest(in);
 	trees(in);
 	pool_free(pool);
