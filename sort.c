@@ -120,11 +120,12 @@ read_mailbox(const struct sort_row *row, struct searchtext *t,
 struct str
 sort_subject(struct searchtext *t, struct pool *pool, bool *answer)
 {
-	struct field field = { .value = STR("") };
-	struct str text;
+	struct field field;
+	struct str text = STR("");
 
-	header_find(t->header, STR("Subject"), &field);
-	text = searchtext_words(t, str_sub(field.value, 0, FIELD_MAX));
+	if (header_find(t->header, STR("Subject"), &field))
+		text = searchtext_words(t,
+		    str_sub(field.value, 0, FIELD_MAX));
 	return collate(pool, subject_base(text, &t->folded, answer));
 }
 
