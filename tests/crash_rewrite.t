@@ -400,6 +400,7 @@ def torn_tails(rng, lab, case, t):
         case.begin(lab)
         lab.run('append', case.items, kill=n)
         _, journal = lab.state()
+        last = off + len(text) == len(case.mbox) + len(data)
         begins = [m.start() for m in re.finditer(b'From u', text)]
         ends = [max(0, len(text) - i) for i in (1, 2)]
         some = rng.sample(range(len(text)), min(len(text), 4))
@@ -407,15 +408,16 @@ def torn_tails(rng, lab, case, t):
             torn = data[:off - len(case.mbox) + k]
             nuls = bytes(min(90, len(text) - k))
             for part in (torn, torn + nuls):
-                one_tail(rng, lab, case, part, journal, t)
+                one_tail(rng, lab, case, part, last, journal, t)
 
 
-def one_tail(rng, lab, case, part, journal, t):
+def one_tail(rng, lab, case, part, last, journal, t):
     data, whole = case.items[0].encode(), case.states[-1]
     lab.restore((case.mbox + part, journal))
     rc = lab.run('recover')
-    # Where but line ends are missing they are added.
-    all_there = data.rstrip(b'\n') == part.rstrip(b'\n')
+    # Where but line ends are missing they are added, unless they are in a
+    # window that was not begun: what that held nobody knows.
+    all_there = data.rstrip(b'\n') == part.rstrip(b'\n') and last
     good = lab.read() == (whole if all_there else case.mbox)
     t.judge(rc == crash.OK and good, case.shape[0], 'torn', len(part),
             'rc', rc)
