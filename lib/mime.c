@@ -404,6 +404,7 @@ struct walk {
 	const char *stop;	/* where that text ends */
 	int hit;		/* index into open */
 	bool closing;		/* the last delimiter of that multipart */
+	bool given;		/* the line end before it is its own already */
 };
 
 static void	body_walk(struct walk *, struct part *);
@@ -470,6 +471,7 @@ delimiter(struct walk *w)
 	if (best.p == NULL)
 		return false;
 	w->ended = true;
+	w->given = false;
 	w->stop = line.p;
 	w->rest = str_from(w->rest, line.n);
 	return true;
@@ -491,13 +493,14 @@ text_walk(struct walk *w, const char *begin)
 		w->rest = str_from(w->rest, w->rest.n);
 		w->stop = w->rest.p;
 		w->hit = HIT_END;
-		w->ended = true;
+		w->ended = w->given = true;
 		return;
 	}
 	/* "the initial CRLF is considered to be attached to the boundary
 	 * delimiter line rather than part of the preceding part" */
 	line = (struct str){ begin, (size_t)(w->stop - begin) };
 	w->stop = begin + str_chomp(line).n;
+	w->given = line.n > 0;
 }
 
 /* A header may lack its empty line: then a delimiter, or the end, ends it. */
@@ -589,6 +592,30 @@ message_walk(struct walk *w, struct part *part)
 	body_walk(w, part->child);
 }
 
+/*
+ * Nothing is between a header and a delimiter: then the header's last line
+ * end is the delimiter's. RFC 2046 5.1.1 has "body-part := MIME-part-headers
+ * [CRLF *OCTET]", so that a part without that CRLF has no body.
+ */
+static void
+header_gives(struct walk *w, struct part *part)
+{
+	struct str line_end = part->header;
+	struct part *child;
+	uint64_t lf, bare;
+
+	part->header = str_chomp(part->header);
+	line_end = str_from(line_end, part->header.n);
+	scan_lines(line_end.p, line_end.n, &lf, &bare);
+	w->lf -= lf;
+	w->bare -= bare;
+	w->stop = w->counted = line_end.p;
+	w->given = line_end.n > 0;
+	/* What is in it is as empty, and there. */
+	for (child = part->child; child != NULL; child = child->child)
+		child->header.p = child->body.p = w->stop;
+}
+
 /* The body of a part whose header has just been read. */
 static void
 body_walk(struct walk *w, struct part *part)
@@ -607,6 +634,12 @@ body_walk(struct walk *w, struct part *part)
 	else
 		text_walk(w, begin);
 	w->depth--;
+	if (w->stop == begin && !w->given) {
+		header_gives(w, part);
+		begin = w->stop;
+		lf = w->lf;
+		bare = w->bare;
+	}
 	count(w, w->stop);
 	part->body = (struct str){ begin, (size_t)(w->stop - begin) };
 	part->size = part->body.n + (w->bare - bare);

@@ -20,7 +20,8 @@ struct param {
 };
 
 struct part {
-	struct str header;	/* with its empty line when there is one */
+	struct str header;	/* with its empty line, if that is there and its
+				 * line end is no delimiter's */
 	struct str body;
 	struct str type;	/* as written, or the default */
 	struct str subtype;

@@ -406,6 +406,16 @@ test_find(void)
 	    "--i--\r\n--b--")), one, 1);
 	CHECK_STR("a message ends before the line end of the delimiter",
 	    part->body, STR(INNER "--i\n\none\n--i--"));
+	root = parse(STR(MIXED "--b\n" MESSAGE "A: b\r\n\r\n--b--"));
+	CHECK_STR("a header before a delimiter has no empty line",
+	    root->child->child->header, STR("A: b\r\n"));
+	CHECK_STR("nor has the message of that header", root->child->body,
+	    STR("A: b\r\n"));
+	CHECK("their lines are counted so", root->child->lines == 1 &&
+	    root->child->size == 6);
+	root = parse(STR(MIXED "--b\nC: d\n--b--"));
+	CHECK_STR("a header without empty line gives its line end",
+	    root->child->header, STR("C: d"));
 	root = parse(STR("A: b\n\nhi"));
 	CHECK("1 of a message without parts is its body",
 	    mime_find(root, one, 1) == root);
